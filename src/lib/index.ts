@@ -1,0 +1,18 @@
+export { type Clock, systemClock, TestClock } from './clock.ts';
+export { crashPoint } from './crash-points.ts';
+export {
+  declaredErrors,
+  defineErrors,
+  type ErrorDeclaration,
+  type ErrorKind,
+  type ErrorTable,
+  hasCode,
+  invariant,
+  messageOf,
+  type RetryPolicy,
+  reviveError,
+  type SerializedError,
+  UnderstudyError,
+} from './errors.ts';
+export { createLog, type Log, silentLog } from './log.ts';
+export type { Progress, ProgressListener } from './progress.ts';
