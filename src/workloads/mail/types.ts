@@ -1,0 +1,221 @@
+/**
+ * The nouns of the mail workload's door: what its actions need, take and report. Everything here is plain data
+ * (it crosses threads and HTTP), but `MailDeps` and `ShadowEngine`.
+ */
+import type { Vault } from '../../catalog/index.ts';
+import type { MailServerConfig } from '../../config/index.ts';
+import type { Lsn } from '../../journal/index.ts';
+import type { Clock, Log, ProgressListener } from '../../lib/index.ts';
+
+/**
+ * Port to the directory that names this server's accounts (`accounts: { from: directory }`). main.ts fills it in,
+ * for a workload and a directory never import each other.
+ */
+export interface AccountDirectory {
+  /** Names of the accounts that the directory binds to this server, in no order; safe to repeat. */
+  listAccounts(signal?: AbortSignal): Promise<readonly string[]>;
+}
+
+/** What every action on a mail server works with. `vault` is the open, writable vault of `server`. */
+export interface MailDeps {
+  readonly server: string;
+  readonly config: MailServerConfig;
+  readonly vault: Vault;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly directory?: AccountDirectory;
+}
+
+export interface ActionOptions {
+  readonly progress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+/** Something that could not be done while the rest went on. `code`, `message`, `remedy` are an error's. */
+export interface Problem {
+  readonly account: string;
+  readonly mailbox?: string;
+  readonly uid?: number;
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** What one pass over a server did. With problems it is partly done (exit status 4). */
+export interface ShadowSummary {
+  /** Last committed LSN after the pass. */
+  readonly lsn: Lsn;
+  readonly accounts: number;
+  readonly mailboxes: number;
+  readonly messagesAdded: number;
+  readonly flagsChanged: number;
+  readonly messagesRemoved: number;
+  readonly bytesFetched: number;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * What to bring back, as of `at`: everything (no key), an account, one mailbox of it, or a UID set of that
+ * mailbox. `into` names another mailbox of the same account to put it in; absent = in place.
+ */
+export interface RestoreRequest {
+  readonly account?: string;
+  readonly mailbox?: string;
+  /** IMAP sequence-set of UIDs as of `at`: `1:3,7`. */
+  readonly uids?: string;
+  readonly at: Lsn;
+  readonly into?: string;
+  /** Say what would be done and change nothing. */
+  readonly dryRun: boolean;
+}
+
+export interface RestoredMailbox {
+  readonly account: string;
+  readonly mailbox: string;
+  /** The mailbox that received the messages. */
+  readonly into: string;
+  /** `existing`: it was there. `created`: it was gone and is made anew. */
+  readonly target: 'existing' | 'created';
+  readonly uidValidity: number;
+  /** True when every restored message has the UID and its mailbox the UIDVALIDITY it had as of `at`. */
+  readonly identityKept: boolean;
+  readonly messagesWanted: number;
+  readonly messagesPresent: number;
+  readonly messagesRestored: number;
+  readonly flagsRestored: number;
+  readonly bytesRestored: number;
+}
+
+export interface RestoreReport {
+  readonly dryRun: boolean;
+  readonly at: Lsn;
+  /** Only mailboxes in which something was missing. */
+  readonly mailboxes: readonly RestoredMailbox[];
+  readonly messagesWanted: number;
+  readonly messagesPresent: number;
+  readonly messagesRestored: number;
+  readonly bytesRestored: number;
+  readonly elapsedMs: number;
+  readonly problems: readonly Problem[];
+}
+
+export interface VerifyRequest {
+  /** Compare with the replica as of this LSN; absent = its last checkpoint. */
+  readonly at?: Lsn;
+  readonly account?: string;
+  /** Digests of all bodies, or of this many chosen evenly over the server. */
+  readonly bodies: 'all' | { readonly sample: number };
+}
+
+/** One precise difference; `expected` is the replica's side, `found` the server's. */
+export interface Difference {
+  readonly account: string;
+  readonly mailbox?: string;
+  readonly uid?: number;
+  readonly what:
+    | 'account-missing'
+    | 'account-extra'
+    | 'mailbox-missing'
+    | 'mailbox-extra'
+    | 'uidvalidity'
+    | 'uidnext'
+    | 'message-missing'
+    | 'message-extra'
+    | 'flags'
+    | 'date'
+    | 'size'
+    | 'body'
+    | 'subscription';
+  readonly expected?: string;
+  readonly found?: string;
+}
+
+/** What was compared, so that "equal" has a stated meaning. */
+export interface Certificate {
+  readonly server: string;
+  readonly journalId: string;
+  readonly lsn: Lsn;
+  /** Wall time of the commit at `lsn`, RFC 3339. */
+  readonly asOf: string;
+  /** When the comparison ended, RFC 3339. */
+  readonly comparedAt: string;
+  readonly accounts: number;
+  readonly mailboxes: number;
+  readonly messages: number;
+  readonly bodiesCompared: number;
+  readonly bodies: 'all' | 'sample';
+  /** SHA-256 over the canonical listing of what was compared, hexadecimal. */
+  readonly digest: string;
+}
+
+export interface VerifyReport {
+  readonly equal: boolean;
+  readonly certificate: Certificate;
+  /** At most the first 1,000; `differenceCount` counts all. */
+  readonly differences: readonly Difference[];
+  readonly differenceCount: number;
+  readonly problems: readonly Problem[];
+}
+
+/** One change named by a pushed transaction. Only a hint: the truth is read from the server. */
+export interface PushedChange {
+  /** As the server names it: `MessageNew`, `FlagsSet`, `MailboxRename`. */
+  readonly name: string;
+  readonly mailbox?: string;
+  /** The former name, of a rename. */
+  readonly mailboxOld?: string;
+  readonly uid?: number;
+  readonly uidValidity?: number;
+}
+
+/** What one transaction of the live server changed in one account. */
+export interface PushEvent {
+  readonly user: string;
+  readonly changes: readonly PushedChange[];
+}
+
+export interface ShadowStatus {
+  /** starting: not connected yet; baseline: first pass under way; following; stalled: it cannot go on by itself for now, `problem` says why. */
+  readonly phase: 'starting' | 'baseline' | 'following' | 'stalled';
+  readonly firstPassDone: boolean;
+  readonly committedLsn: Lsn;
+  /** Age of the oldest change that we know of and have not committed; 0 when there is none. */
+  readonly lagMs: number;
+  /** Wall time at which the last whole pass ended, ms since 1970. */
+  readonly lastPassAt?: number;
+  readonly accounts: number;
+  readonly accountsSetAside: number;
+  readonly queueDepth: number;
+  readonly etaMs?: number;
+  readonly problem?: Omit<Problem, 'account'>;
+  /** Per account, the latest of each; gone when the account recovered. */
+  readonly problems: readonly Problem[];
+}
+
+/** Counters since the engine started, and gauges as of now. */
+export interface ShadowMetrics {
+  readonly bytesFetched: number;
+  readonly recordsCommitted: number;
+  readonly messagesAdded: number;
+  readonly flagsChanged: number;
+  readonly messagesRemoved: number;
+  readonly passes: number;
+  readonly errorsByCode: Readonly<Record<string, number>>;
+  readonly queueDepth: number;
+  readonly lagMs: number;
+  readonly connections: number;
+  readonly messagesSetAside: number;
+  readonly committedLsn: Lsn;
+}
+
+/** Follows one server until stopped; made by `startShadow(deps)`. */
+export interface ShadowEngine {
+  /** Looks at the account now; resolves after the commit that holds what the event is about. Rejects when that failed. */
+  push(event: PushEvent): Promise<void>;
+  /** A whole pass now (it joins one under way), for `shadow SERVER --once` while the service runs. */
+  pass(options: ActionOptions): Promise<ShadowSummary>;
+  status(): ShadowStatus;
+  metrics(): ShadowMetrics;
+  /** Finishes commits under way and closes connections; may be called twice. */
+  stop(): Promise<void>;
+}
