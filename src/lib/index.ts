@@ -15,4 +15,5 @@ export {
   UnderstudyError,
 } from './errors.ts';
 export { createLog, type Log, silentLog } from './log.ts';
+export { nearest } from './nearest.ts';
 export type { Progress, ProgressListener } from './progress.ts';
