@@ -1,0 +1,119 @@
+/**
+ * A server and all processes it forks, as one process group whose leader is our child. Groups are found and
+ * ended by their number, never by a name, so nothing that somebody else started can be hit.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const running = new Set<number>();
+
+// A test that throws, or calls process.exit, takes its servers with it.
+process.on('exit', () => {
+  for (const pgid of running) signalGroup(pgid, 'SIGKILL');
+});
+
+export interface ProcessGroup {
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** What the leader has written to stderr so far. */
+  stderr(): string;
+  /** Exit status or signal of the leader, once it has ended. */
+  ended(): string | undefined;
+  /** Process ids of the group that run now. */
+  members(): number[];
+  /**
+   * Asks the leader with SIGTERM, waits for every process of the group, insists with SIGKILL after `graceMs` (5,000).
+   * `idleLast`: this many processes that linger when all others have ended have no work left and may be killed.
+   * May be repeated.
+   */
+  stop(options?: { graceMs?: number; idleLast?: number }): Promise<void>;
+  /** SIGKILL to the whole group at once, as a power cut; resolves when none of it runs. May be repeated. */
+  kill9(): Promise<void>;
+}
+
+/**
+ * Starts `command` as the leader of a new group. Should this process die without a chance to clean up (SIGKILL),
+ * the kernel sends the leader SIGTERM (setpriv's parent-death signal).
+ */
+export function startProcessGroup(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): ProcessGroup {
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', command, ...args], {
+    ...options,
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const pid = child.pid;
+  if (pid === undefined) throw new Error(`cannot start setpriv for ${command}`);
+  running.add(pid);
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-16_384);
+  });
+  // The group's other members hold the pipe open; it must not keep this process alive.
+  (child.stderr as unknown as { unref?: () => void } | null)?.unref?.();
+  let ended: string | undefined;
+  child.once('exit', (code, signal) => {
+    ended = signal ?? `status ${code}`;
+  });
+
+  const gone = async (deadlineMs: number, idleLast = 0): Promise<boolean> => {
+    const start = performance.now();
+    for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
+      const members = groupMembers(pid);
+      if (members.length === 0) {
+        running.delete(pid);
+        return true;
+      }
+      if (members.length <= idleLast) signalGroup(pid, 'SIGKILL');
+      if (performance.now() - start > deadlineMs) return false;
+      await delay(pauseMs);
+    }
+  };
+  const kill9 = async () => {
+    signalGroup(pid, 'SIGKILL');
+    if (!(await gone(10_000))) throw new Error(`process group ${pid} survives SIGKILL: ${groupMembers(pid)}`);
+  };
+  return {
+    pid,
+    child,
+    stderr: () => stderr,
+    ended: () => ended,
+    members: () => groupMembers(pid),
+    kill9,
+    stop: async ({ graceMs = 5_000, idleLast = 0 } = {}) => {
+      if (ended === undefined) child.kill('SIGTERM');
+      if (!(await gone(graceMs, idleLast))) await kill9();
+    },
+  };
+}
+
+/** Process ids of the group that still run; zombies do not count, whoever is slow to reap them. */
+export function groupMembers(pgid: number): number[] {
+  const members: number[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      // pid (comm) state ppid pgrp …; comm may hold spaces and parentheses.
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      if (Number(group) === pgid && state !== 'Z' && state !== 'X') members.push(Number(name));
+    } catch (error) {
+      // The process ended while we looked.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ESRCH') throw error;
+    }
+  }
+  return members;
+}
+
+function signalGroup(pgid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pgid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
