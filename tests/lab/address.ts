@@ -5,13 +5,17 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** An address of 127.0.0.0/8, outside 127.0.0.0/16, on which none of `ports` is taken. */
-export async function freshLoopbackAddress(ports: readonly number[]): Promise<string> {
-  for (;;) {
+/**
+ * An address of 127.0.0.0/8, outside 127.0.0.0/16, on which none of `ports` is taken. Undefined when there is none:
+ * another server then listens on one of them on every address of this machine.
+ */
+export async function freshLoopbackAddress(ports: readonly number[]): Promise<string | undefined> {
+  for (let attempt = 0; attempt < 20; attempt += 1) {
     const address = `127.${randomInt(1, 255)}.${randomInt(0, 256)}.${randomInt(1, 255)}`;
     const free = await Promise.all(ports.map((port) => isFree(address, port)));
     if (free.every(Boolean)) return address;
   }
+  return undefined;
 }
 
 /** A port that is free on `address` now. */

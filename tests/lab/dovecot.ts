@@ -18,7 +18,7 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freshLoopbackAddress } from './address.ts';
+import { freePort, freshLoopbackAddress } from './address.ts';
 import { type ProcessGroup, startProcessGroup } from './process-group.ts';
 import { temporaryDirectory } from './temp.ts';
 
@@ -37,7 +37,10 @@ export interface DovecotOptions {
   accounts?: readonly string[] | number;
   /** Default: maildir. */
   format?: StoreFormat;
-  /** Default: a fresh address of 127.0.0.0/8. Ports are 143, 993, 24 (LMTP) and 8080 (doveadm HTTP API). */
+  /**
+   * Default: a fresh address of 127.0.0.0/8. Ports are 143, 993, 24 (LMTP) and 8080 (doveadm HTTP API), or free
+   * ones where something on this machine holds those on all addresses.
+   */
   address?: string;
   /** Announces `PLAIN_CAPABILITY` only. */
   hideCondstore?: boolean;
@@ -88,8 +91,8 @@ export interface Dovecot {
   home(account: string): string;
   /** The account's store on disk (`Maildir`, `mdbox`, `sdbox`); absent until the account was used. */
   storePath(account: string): string;
-  /** Known to the server at once, no reload. */
-  addAccounts(names: readonly string[]): void;
+  /** Resolves when the server knows them (up to a second: it looks at its passwd-file once a second). */
+  addAccounts(names: readonly string[]): Promise<void>;
   /** Process ids of the server; none when it does not run. */
   processIds(): number[];
   /** Runs `doveadm -c … args` and returns its stdout. */
@@ -104,7 +107,24 @@ export interface Dovecot {
   log(): string;
 }
 
-const ports = { imap: 143, imaps: 993, lmtp: 24, doveadm: 8080 } as const;
+interface Ports {
+  imap: number;
+  imaps: number;
+  lmtp: number;
+  doveadm: number;
+}
+
+const usualPorts: Ports = { imap: 143, imaps: 993, lmtp: 24, doveadm: 8080 };
+
+async function chooseAddress(): Promise<{ address: string; ports: Ports }> {
+  const address = await freshLoopbackAddress(Object.values(usualPorts));
+  if (address !== undefined) return { address, ports: usualPorts };
+  const [imap, imaps, lmtp, doveadm] = await Promise.all(
+    Array.from({ length: 4 }, () => freePort('127.0.0.1')),
+  );
+  if (!imap || !imaps || !lmtp || !doveadm) throw new Error('no free ports on 127.0.0.1');
+  return { address: '127.0.0.1', ports: { imap, imaps, lmtp, doveadm } };
+}
 
 /** Names of `accounts` as `startDovecot` makes them from a number. */
 export function accountNames(accounts: readonly string[] | number): string[] {
@@ -124,7 +144,9 @@ export async function startDovecot(options: DovecotOptions = {}): Promise<Doveco
 }
 
 async function start(options: DovecotOptions, directory: string, remove: () => void): Promise<Dovecot> {
-  const address = options.address ?? (await freshLoopbackAddress(Object.values(ports)));
+  const { address, ports } = options.address
+    ? { address: options.address, ports: usualPorts }
+    : await chooseAddress();
   const format = options.format ?? 'maildir';
   const mailRoot = options.mailRoot ?? join(directory, 'mail');
   const masterUser = options.masterUser ?? 'understudy';
@@ -141,7 +163,7 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
   chownSync(mailRoot, MAIL_UID, MAIL_GID);
   const accountPassword = (account: string) => `secret-of-${account}`;
   const home = (account: string) => join(mailRoot, account);
-  const addAccounts = (names: readonly string[]) => {
+  const writeAccounts = (names: readonly string[]) => {
     appendFileSync(
       usersFile,
       names
@@ -150,7 +172,7 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
     );
     accounts.push(...names);
   };
-  addAccounts(accountNames(options.accounts ?? 3));
+  writeAccounts(accountNames(options.accounts ?? 3));
   writeFileSync(join(directory, 'readiness'), 'readiness:{PLAIN}readiness::::::nologin\n');
   writeFileSync(join(directory, 'masters'), `${masterUser}:{PLAIN}${masterSecret}\n`);
   if (options.ssl) makeCertificate(directory, address);
@@ -162,7 +184,7 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
   }
   writeFileSync(
     configFile,
-    configuration({ ...options, address, format, directory, mailRoot, doveadmKey, logFile }),
+    configuration({ ...options, address, ports, format, directory, mailRoot, doveadmKey, logFile }),
   );
 
   let group: ProcessGroup | undefined;
@@ -172,7 +194,7 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
     rmSync(join(directory, 'run'), { recursive: true, force: true });
     mkdirSync(join(directory, 'run'));
     group = startProcessGroup('dovecot', ['-F', '-c', configFile], { cwd: directory });
-    const failure = await waitForLogin(address, group);
+    const failure = await waitForLogin(address, ports.imap, group);
     if (failure !== undefined) {
       const said = `${group.stderr()}${log()}`;
       await group.kill9();
@@ -201,7 +223,10 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
     masterLogin: (account) => `${account}*${masterUser}`,
     home,
     storePath: (account) => join(home(account), storeFolder[format]),
-    addAccounts,
+    addAccounts: async (names) => {
+      writeAccounts(names);
+      await delay(1_050);
+    },
     processIds: () => group?.members() ?? [],
     doveadm: (...args) =>
       execFileSync('doveadm', ['-c', configFile, ...args], { encoding: 'utf8', maxBuffer: 1 << 28 }),
@@ -227,20 +252,20 @@ const storeFolder: Record<StoreFormat, string> = { maildir: 'Maildir', mdbox: 'm
  * The login is of a name that has a password but may not log in: the answer proves that the authentication
  * service works, comes without the delay of a wrong password, and no mailbox is made by it.
  */
-async function waitForLogin(address: string, group: ProcessGroup): Promise<string | undefined> {
+async function waitForLogin(address: string, port: number, group: ProcessGroup): Promise<string | undefined> {
   const start = performance.now();
   while (performance.now() - start < 20_000) {
     const ended = group.ended();
     if (ended !== undefined) return `it ended with ${ended}`;
-    if (await answersLogin(address)) return undefined;
+    if (await answersLogin(address, port)) return undefined;
     await delay(5);
   }
   return 'no answer to LOGIN within 20 s';
 }
 
-function answersLogin(address: string): Promise<boolean> {
+function answersLogin(address: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(ports.imap, address);
+    const socket = connect(port, address);
     let text = '';
     const end = (answer: boolean) => {
       socket.destroy();
@@ -261,6 +286,7 @@ function answersLogin(address: string): Promise<boolean> {
 function configuration(
   o: DovecotOptions & {
     address: string;
+    ports: Ports;
     format: StoreFormat;
     directory: string;
     mailRoot: string;
@@ -285,11 +311,7 @@ protocols = imap lmtp
 log_path = ${o.logFile}
 log_timestamp = "%Y-%m-%d %H:%M:%S.%{usecs} "
 auth_verbose = yes
-${
-  o.ssl
-    ? `ssl = yes\nssl_cert = <${o.directory}/cert.pem\nssl_key = <${o.directory}/key.pem`
-    : 'ssl = no'
-}
+${o.ssl ? `ssl = yes\nssl_cert = <${o.directory}/cert.pem\nssl_key = <${o.directory}/key.pem` : 'ssl = no'}
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_master_user_separator = *
@@ -349,16 +371,16 @@ doveadm_api_key = ${o.doveadmKey}
 service doveadm {
   inet_listener http {
     address = ${o.address}
-    port = ${ports.doveadm}
+    port = ${o.ports.doveadm}
   }
 }
 service imap-login {
   ${loginService}
   inet_listener imap {
-    port = ${ports.imap}
+    port = ${o.ports.imap}
   }
   inet_listener imaps {
-    port = ${o.ssl ? ports.imaps : 0}
+    port = ${o.ssl ? o.ports.imaps : 0}
   }
 }
 service imap {
@@ -367,7 +389,7 @@ service imap {
 service lmtp {
   inet_listener lmtp {
     address = ${o.address}
-    port = ${ports.lmtp}
+    port = ${o.ports.lmtp}
   }
 }
 service anvil {

@@ -92,6 +92,8 @@ class LmtpConnection {
       const answers = accepted.map((_, index) => this.#expect(250, `message, answer ${index + 1}`));
       this.#socket.write(dotStuffed(raw));
       outcomes.push(...(await Promise.allSettled(answers)));
+    } else if (!this.#ended) {
+      await this.#command('RSET', 250);
     }
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failure) throw failure.reason;
