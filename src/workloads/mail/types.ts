@@ -5,7 +5,7 @@
 import type { Vault } from '../../catalog/index.ts';
 import type { MailServerConfig } from '../../config/index.ts';
 import type { Lsn } from '../../journal/index.ts';
-import type { Clock, Log, ProgressListener } from '../../lib/index.ts';
+import type { Clock, Log, ProgressListener, UnderstudyError } from '../../lib/index.ts';
 
 /**
  * Port to the directory that names this server's accounts (`accounts: { from: directory }`). main.ts fills it in,
@@ -216,6 +216,11 @@ export interface ShadowEngine {
   pass(options: ActionOptions): Promise<ShadowSummary>;
   status(): ShadowStatus;
   metrics(): ShadowMetrics;
+  /**
+   * Resolves with the error when the engine cannot go on with this vault (it stopped: disk full, I/O error). The
+   * host then stops the engine, opens the vault again, later and again, and starts a new one. Never rejects.
+   */
+  readonly broken: Promise<UnderstudyError>;
   /** Finishes commits under way and closes connections; may be called twice. */
   stop(): Promise<void>;
 }
