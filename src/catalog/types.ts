@@ -37,6 +37,13 @@ export interface MessageRow {
   readonly guid?: string;
 }
 
+/** Header values as they stand in the message: RFC 2047 words not decoded, unfolded, possibly shortened. */
+export interface RawSummary extends MessageRow {
+  readonly subject: string;
+  readonly from: string;
+  readonly messageId: string;
+}
+
 /** What a history listing shows of a message; header values decoded (RFC 2047), possibly shortened. */
 export interface MessageSummary extends MessageRow {
   readonly subject: string;
@@ -57,4 +64,18 @@ export interface SetAsideRow {
   readonly uid: number;
   readonly code: string;
   readonly detail: string;
+}
+
+/** Messages that one commit removed from one mailbox. */
+export interface Removal {
+  /** The commit: as `at`, the first state without them. The state with them: `lsn - 1`. */
+  readonly lsn: Lsn;
+  readonly time: number;
+  readonly account: string;
+  /** Name of the mailbox then. */
+  readonly mailbox: string;
+  readonly mailboxId: MailboxId;
+  readonly count: number;
+  /** They went with their mailbox or account. */
+  readonly mailboxGone: boolean;
 }

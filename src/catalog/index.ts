@@ -1,0 +1,15 @@
+export {
+  Catalog,
+  type Commit,
+  isInbox,
+  type MailboxLife,
+  type MessagesQuery,
+  type RemovalsQuery,
+} from './catalog.ts';
+export type { CatalogEntry, FrameRow } from './fold.ts';
+export { type IndexedBody, indexBody } from './index-body.ts';
+export { internalDateMs } from './internal-date.ts';
+export { requireAccount, requireMailbox } from './names.ts';
+export { iso, parseAt } from './resolve-at.ts';
+export * from './types.ts';
+export { parseUidSet } from './uid-set.ts';
