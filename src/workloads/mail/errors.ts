@@ -1,0 +1,151 @@
+/** Codes of the mail workload: the IMAP connection, the doveadm HTTP API, and what is built on them. */
+import { defineErrors } from '../../lib/index.ts';
+
+export const mailErrors = defineErrors({
+  MAIL_UNREACHABLE: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'No connection to the mail server: refused, no route, unknown name, or not established in time.',
+    remedy:
+      'Check that the server runs and that host and port in the configuration are right: `nc -v HOST PORT`.',
+  },
+  MAIL_NO_ANSWER: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'The mail server accepted the connection but sent nothing within the allowed time.',
+    remedy:
+      'The server hangs, or a device between drops packets silently. Look at the load of the server and at firewalls.',
+  },
+  MAIL_UNAVAILABLE: {
+    kind: 'failed',
+    retry: 'later',
+    summary:
+      'The mail server said that it cannot serve now (BYE, NO [UNAVAILABLE], [LIMIT], [INUSE], [SERVERBUG]).',
+    remedy:
+      "Look at the mail server's log at this time; the work goes on by itself when the server answers again.",
+  },
+  MAIL_TLS_NOT_OFFERED: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'STARTTLS is required by the configuration but the server does not offer it.',
+    remedy:
+      'Switch TLS on in the server, or set `security: tls` with the IMAPS port, or `none` on a trusted network.',
+  },
+  MAIL_TLS_FAILED: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'The TLS handshake failed: the port speaks no TLS, or the two sides share no protocol version.',
+    remedy: 'Check `security` against the port (993 is tls, 143 is starttls or none).',
+  },
+  MAIL_TLS_UNVERIFIED: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: "The server's certificate could not be verified: unknown authority, wrong name, or expired.",
+    remedy:
+      'Give the private authority with `caFile`, or the name in the certificate with `servername`; renew an expired certificate.',
+  },
+  MAIL_LOGIN_DISABLED: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'The server takes no password on this connection (LOGINDISABLED, or no usable SASL mechanism).',
+    remedy: 'Set `security: starttls` or `tls`, or allow PLAIN on the server for this network.',
+  },
+  MAIL_AUTH_FAILED: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'The server refused the user and secret (master user, or the account itself).',
+    remedy:
+      'Check masterUser and masterSecret, and that the account exists on the server: `doveadm auth test ACCOUNT*MASTER` on Dovecot.',
+  },
+  MAIL_SECRET_EXPIRED: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'The secret has expired (NO [EXPIRED]).',
+    remedy: 'Set a new secret on the server and in the file that the configuration names.',
+  },
+  MAIL_ACCOUNT_REFUSED: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary:
+      'The secret is right, but this user may not act for this account (NO [AUTHORIZATIONFAILED], [CONTACTADMIN]).',
+    remedy:
+      'Allow the master user on this account (Dovecot: passdb master=yes; Cyrus: proxyservers or imap_admins).',
+  },
+  MAIL_CONNECTION_LOST: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'The connection ended while an answer was awaited or in the middle of it.',
+    remedy:
+      'Nothing to do if it happens rarely: the work is repeated. If often, look at the server log and the network.',
+  },
+  MAIL_PROTOCOL_ERROR: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'The server sent something that is not IMAP; the message holds an excerpt.',
+    remedy:
+      'Check that the port is an IMAP port. If it is, report the excerpt: this server needs to be supported.',
+  },
+  MAIL_LITERAL_TOO_LARGE: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'The server announced a message larger than is accepted.',
+    remedy: 'Check the message on the server; a size beyond 1 GiB is nearly always a corrupt index.',
+  },
+  MAIL_COMMAND_REFUSED: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'The server answered NO or BAD to a command; details hold command, status, code and text.',
+    remedy: "Read the server's text in the message and its log.",
+  },
+  MAIL_MAILBOX_ABSENT: {
+    kind: 'failed',
+    retry: 'never',
+    summary: 'The mailbox does not exist on the server (NO [NONEXISTENT] or [TRYCREATE]).',
+    remedy: 'List the mailboxes; the name may have changed.',
+  },
+  MAIL_NO_PERMISSION: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'The server refused a command for lack of rights (NO [NOPERM], [READ-ONLY]).',
+    remedy:
+      'Give the master user the rights of the account. Dovecot with the acl plugin needs `plugin { acl_user = %u }`.',
+  },
+  MAIL_OVER_QUOTA: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary:
+      'The server stores no more for this account (NO [OVERQUOTA]) or a message is too big for it ([TOOBIG], [LIMIT]).',
+    remedy: "Raise the account's quota for the time of the restore, then run the same command again.",
+  },
+  MAIL_FEATURE_MISSING: {
+    kind: 'refused',
+    retry: 'never',
+    summary: 'The server lacks a capability that this operation cannot do without.',
+    remedy: 'See the message for the capability; use an operation that the server supports.',
+  },
+  MAIL_DOVEADM_UNREACHABLE: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'The doveadm HTTP API did not answer: refused, unknown name, TLS failure, or too late.',
+    remedy: 'Check `doveadm.url`, and `service doveadm { inet_listener http { ... } }` on the server.',
+  },
+  MAIL_DOVEADM_REFUSED: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'The doveadm HTTP API refused the key (401 or 403).',
+    remedy: 'Set `doveadm.apiKey` to the value of `doveadm_api_key` on the server.',
+  },
+  MAIL_DOVEADM_FAILED: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'A doveadm command failed; details hold command, exit code and type.',
+    remedy:
+      "Look at the mail server's log. Exit code 67: no such user; 68: no such mailbox; 75: temporary failure; 77: no permission.",
+  },
+  MAIL_DOVEADM_PROTOCOL_ERROR: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'The URL answered, but not as the doveadm HTTP API does.',
+    remedy: 'The URL must end in `/doveadm/v1` and name the doveadm HTTP listener.',
+  },
+});

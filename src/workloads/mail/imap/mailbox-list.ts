@@ -1,0 +1,164 @@
+/** What mailboxes there are and how they stand, in one round trip where the server can (RFC 5258, 5819, 6154). */
+
+import { stringPart } from './login.ts';
+import { encodeMailboxName } from './mailbox-name.ts';
+import type { ServerTraits } from './options.ts';
+import type { ListResponse, MailboxStatus } from './responses.ts';
+import type { CommandPart, Wire } from './wire.ts';
+
+export interface MailboxListing {
+  readonly name: string;
+  readonly delimiter: string | null;
+  /** As the server sends them: `\HasChildren`. */
+  readonly attributes: readonly string[];
+  /** False for \NoSelect and \NonExistent: a level of hierarchy, or a name that is only subscribed. */
+  readonly selectable: boolean;
+  /** `\Sent`, `\Trash` …, sorted, in their RFC spelling. */
+  readonly specialUse: readonly string[];
+  readonly subscribed: boolean;
+  /** Absent when not asked for, not selectable, or when the server could not tell. */
+  readonly status?: MailboxStatus;
+}
+
+const SPECIAL_USE = new Map(
+  ['\\All', '\\Archive', '\\Drafts', '\\Flagged', '\\Important', '\\Junk', '\\Sent', '\\Trash'].map((use) => [
+    use.toLowerCase(),
+    use,
+  ]),
+);
+
+export function mailboxPart(name: string): CommandPart {
+  return stringPart(encodeMailboxName(name));
+}
+
+/** Every mailbox the account sees, in the server's order. `status`: with MESSAGES, UIDNEXT and so on. */
+export async function listMailboxes(
+  wire: Wire,
+  traits: ServerTraits,
+  options: { readonly status: boolean },
+): Promise<MailboxListing[]> {
+  const lists: ListResponse[] = [];
+  const subscribed = new Set<string>();
+  const statuses = new Map<string, MailboxStatus>();
+  const items = options.status ? await statusItems(wire, traits) : '';
+
+  const returns = [
+    ...(wire.has('LIST-EXTENDED') ? ['SUBSCRIBED'] : []),
+    ...(wire.has('SPECIAL-USE') ? ['SPECIAL-USE'] : []),
+    ...(options.status && wire.has('LIST-STATUS') ? [`STATUS (${items})`] : []),
+  ];
+  const extended = wire.has('LIST-EXTENDED') || wire.has('LIST-STATUS');
+  const list = wire.ok('LIST', [extended ? `LIST "" "*" RETURN (${returns.join(' ')})` : 'LIST "" "*"'], {
+    take: (response) => {
+      if (response.type === 'list' && response.command === 'LIST') lists.push(response);
+      else if (response.type === 'mailbox-status') statuses.set(response.name, response.status);
+      else return false;
+      return true;
+    },
+  });
+  const lsub = wire.has('LIST-EXTENDED') ? undefined : readSubscriptions(wire, subscribed);
+  await Promise.all([list, lsub]);
+
+  const selectable = (entry: ListResponse) =>
+    !entry.attributes.some((attribute) => /^\\(?:noselect|nonexistent)$/i.test(attribute));
+  if (options.status && !wire.has('LIST-STATUS')) {
+    // Pipelined: one round trip more, not one per mailbox.
+    await Promise.all(
+      lists.filter(selectable).map((entry) =>
+        // A NO means that this mailbox cannot tell (no rights, gone since): it has no status then.
+        wire.command('STATUS', ['STATUS ', mailboxPart(entry.name), ` (${items})`], {
+          take: (response) => {
+            if (response.type !== 'mailbox-status') return false;
+            statuses.set(response.name, response.status);
+            return true;
+          },
+        }),
+      ),
+    );
+  }
+
+  return lists.map((entry) => {
+    const attributes = entry.attributes.map((attribute) => attribute.toLowerCase());
+    const status = statuses.get(entry.name);
+    return {
+      name: entry.name,
+      delimiter: entry.delimiter,
+      attributes: entry.attributes,
+      selectable: selectable(entry),
+      specialUse: attributes.flatMap((attribute) => SPECIAL_USE.get(attribute) ?? []).sort(),
+      subscribed: attributes.includes('\\subscribed') || subscribed.has(entry.name),
+      ...(status ? { status } : {}),
+    };
+  });
+}
+
+/** All subscribed names, those without a mailbox included, sorted. */
+export async function listSubscriptions(wire: Wire): Promise<string[]> {
+  const names = new Set<string>();
+  await readSubscriptions(wire, names);
+  return [...names].sort();
+}
+
+/** LSUB is in every IMAP4rev1 server; IMAP4rev2 alone has only the extended LIST. */
+async function readSubscriptions(wire: Wire, into: Set<string>): Promise<void> {
+  const useList = wire.has('LIST-EXTENDED') || !wire.has('IMAP4REV1');
+  await wire.ok(
+    useList ? 'LIST (SUBSCRIBED)' : 'LSUB',
+    [useList ? 'LIST (SUBSCRIBED) "" "*"' : 'LSUB "" "*"'],
+    {
+      take: (response) => {
+        if (response.type !== 'list') return false;
+        // LSUB shows a parent as \NoSelect when only its child is subscribed (RFC 3501 section 6.3.9).
+        const noSelect = response.attributes.some((attribute) => attribute.toLowerCase() === '\\noselect');
+        if (useList || !noSelect) into.add(response.name);
+        return true;
+      },
+    },
+  );
+}
+
+export async function mailboxStatus(
+  wire: Wire,
+  traits: ServerTraits,
+  name: string,
+): Promise<MailboxStatus | undefined> {
+  let status: MailboxStatus | undefined;
+  await wire.ok('STATUS', ['STATUS ', mailboxPart(name), ` (${await statusItems(wire, traits)})`], {
+    take: (response) => {
+      if (response.type !== 'mailbox-status') return false;
+      status = response.status;
+      return true;
+    },
+  });
+  return status;
+}
+
+async function statusItems(wire: Wire, traits: ServerTraits): Promise<string> {
+  const guid = await learnGuidItem(wire, traits);
+  return [
+    'MESSAGES UIDNEXT UIDVALIDITY',
+    ...(wire.has('CONDSTORE') || wire.has('QRESYNC') ? ['HIGHESTMODSEQ'] : []),
+    ...(guid === 'EMAILID' ? ['MAILBOXID'] : guid === 'X-GUID' ? ['X-GUID'] : []),
+  ].join(' ');
+}
+
+/** RFC 8474 is announced; Dovecot's X-GUID is not, so it is tried once per server. */
+export async function learnGuidItem(wire: Wire, traits: ServerTraits): Promise<ServerTraits['guidItem']> {
+  if (traits.guidItem === undefined) {
+    if (wire.has('OBJECTID')) traits.guidItem = 'EMAILID';
+    else {
+      let told = false;
+      const status = await wire.command('STATUS', ['STATUS INBOX (X-GUID)'], {
+        take: (response) => {
+          if (response.type !== 'mailbox-status') return false;
+          told = response.status.guid !== undefined;
+          return true;
+        },
+      });
+      // A NO is about this INBOX; only BAD says that the item is unknown.
+      if (status.status === 'NO') return 'none';
+      traits.guidItem = status.status === 'OK' && told ? 'X-GUID' : 'none';
+    }
+  }
+  return traits.guidItem;
+}
