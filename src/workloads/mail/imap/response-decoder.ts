@@ -68,6 +68,9 @@ export class ResponseDecoder {
   /** The slab up to `fill`: what a search for LF may look at. */
   #filled: Buffer;
   #start = 0;
+  /** Start of the line that is being read, or of the literal. */
+  #line = 0;
+  /** No LF between `line` and here. */
   #scan = 0;
   #fill = 0;
   /** A view of this slab was handed out: its bytes must never be written again. */
@@ -102,6 +105,7 @@ export class ResponseDecoder {
     if (this.#mode === 'own') return (this.#own as Buffer).subarray(this.#ownFill);
     if (this.#start === this.#fill && !this.#shared) {
       this.#start = 0;
+      this.#line = 0;
       this.#scan = 0;
       this.#fill = 0;
       this.#filled = this.#slab.subarray(0, 0);
@@ -178,6 +182,7 @@ export class ResponseDecoder {
         if (this.#fill < end) return undefined;
         this.#literals.push({ at: this.#scan, length: this.#literalBytes, own: undefined });
         this.#scan = end;
+        this.#line = end;
         this.#mode = 'line';
       }
       const lineEnd = this.#filled.indexOf(LF, this.#scan);
@@ -192,8 +197,9 @@ export class ResponseDecoder {
         }
         return undefined;
       }
-      const lineStart = this.#scan;
+      const lineStart = this.#line;
       this.#scan = lineEnd + 1;
+      this.#line = this.#scan;
       const literalBytes = this.#announcedLiteral(lineStart, lineEnd);
       if (literalBytes < 0) return this.#take(lineEnd);
       if (literalBytes > this.#literalBytesMax) {
@@ -275,6 +281,7 @@ export class ResponseDecoder {
     this.#slab.copy(slab, 0, this.#start, this.#fill);
     for (const literal of this.#literals) literal.at -= this.#start;
     this.#scan -= this.#start;
+    this.#line -= this.#start;
     this.#start = 0;
     this.#fill = held;
     this.#slab = slab;
