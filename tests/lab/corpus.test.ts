@@ -18,10 +18,13 @@ describe('corpus', () => {
   });
 
   it('unpacks real mail in order', { skip: corpusMissing }, async () => {
-    const messages = await Array.fromAsync(bulkMessages('spamassassin'));
+    const messages = [];
+    for await (const message of bulkMessages('spamassassin')) messages.push(message);
     assert.equal(messages.length, 6294);
     assert.equal(new Set(messages.map(({ name }) => name)).size, 6294);
     assert.ok(messages.some(({ tags }) => tags.includes('lone-dot')));
-    assert.equal((await Array.fromAsync(bulkMessages('linux-mips-list', 3))).length, 3);
+    let first = 0;
+    for await (const { raw } of bulkMessages('linux-mips-list', 3)) first += Math.min(raw.length, 1);
+    assert.equal(first, 3);
   });
 });
