@@ -511,8 +511,10 @@ export class Catalog {
     return this.#number('SELECT coalesce(max(id), 0) AS value FROM mailbox');
   }
 
-  hasMailbox(id: MailboxId): boolean {
-    return this.#get('SELECT 1 FROM mailbox WHERE id = ?', [id]) !== undefined;
+  /** The account a mailbox incarnation is or was in; undefined when there never was such a mailbox. */
+  accountOfMailbox(id: MailboxId): string | undefined {
+    const sql = 'SELECT a.name FROM mailbox b JOIN account a ON a.id = b.account_id WHERE b.id = ?';
+    return this.#get(sql, [id])?.name as string | undefined;
   }
 
   /** The frame that holds a record's beginning. */

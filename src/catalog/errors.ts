@@ -71,11 +71,13 @@ export const catalogErrors = defineErrors({
     summary: 'The data folder cannot be created or written to.',
     remedy: 'Give the user that runs Understudy write access to dataDir, or choose another dataDir',
   },
-  CATALOG_VAULT_MISSING: {
-    kind: 'refused',
-    retry: 'after-repair',
-    summary: 'There is no journal of this server yet.',
-    remedy: 'Run: understudy shadow SERVER --once',
+  CATALOG_STORAGE_FAILED: {
+    kind: 'failed',
+    retry: 'later',
+    summary:
+      'SQLite could not write the catalog: the disk is full or failing. The journal holds what was committed.',
+    remedy:
+      'Make space on the file system of dataDir, or repair it; the catalog is brought up to date by itself then',
   },
   CATALOG_VAULT_STOPPED: {
     kind: 'failed',

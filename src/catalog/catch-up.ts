@@ -1,0 +1,177 @@
+/** Brings a catalog up to its journal: the missing tail, or all of it in a new file that then takes the old one's place. */
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { type JournalFrame, JournalReader, type JournalRecord, type Lsn } from '../journal/index.ts';
+import { type Clock, crashPoint, hasCode, type Log, type ProgressListener, silentLog } from '../lib/index.ts';
+import { Catalog } from './catalog.ts';
+import { catalogErrors } from './errors.ts';
+import type { CatalogEntry } from './fold.ts';
+import { indexBody } from './index-body.ts';
+import { vaultFiles } from './vault-files.ts';
+import { VaultLock } from './vault-lock.ts';
+
+interface CatchUpOptions {
+  readonly dir: string;
+  readonly reader: JournalReader;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The catalog of a vault whose lock the caller holds, up to date. One that is missing, damaged or of another version is built
+ * anew from the journal. @throws CATALOG_OTHER_JOURNAL, CATALOG_AHEAD_OF_JOURNAL, CATALOG_RECORD_INVALID, CATALOG_STORAGE_FAILED, JOURNAL_*
+ */
+export async function openCatalogForWriting(options: CatchUpOptions): Promise<Catalog> {
+  const { dir, reader, log } = options;
+  const file = vaultFiles(dir).catalog;
+  if (!existsSync(file)) {
+    if (reader.committedLsn > 0) log.warn({ vault: dir }, 'catalog is missing: building it from the journal');
+    return build(options);
+  }
+  let catalog: Catalog;
+  try {
+    catalog = Catalog.open(file);
+  } catch (error) {
+    if (!hasCode(error, 'CATALOG_SCHEMA_OTHER') && !hasCode(error, 'CATALOG_DAMAGED')) throw error;
+    log.warn({ vault: dir, err: error }, 'catalog cannot be used: building it anew from the journal');
+    return build(options);
+  }
+  try {
+    assertFits(catalog, reader, dir);
+    await foldTail(catalog, options);
+    return catalog;
+  } catch (error) {
+    catalog.close();
+    throw error;
+  }
+}
+
+/**
+ * Builds the catalog of a vault from its journal alone. The one in use stays until the new one is whole. When it is interrupted
+ * the next call goes on where it stopped.
+ * @throws CATALOG_VAULT_LOCKED, CATALOG_VAULT_UNWRITABLE, CATALOG_RECORD_INVALID, CATALOG_STORAGE_FAILED, JOURNAL_*
+ */
+export async function rebuildCatalog(options: {
+  readonly dir: string;
+  readonly clock: Clock;
+  readonly key?: Uint8Array;
+  readonly log?: Log;
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal;
+}): Promise<{ readonly appliedLsn: Lsn; readonly messages: number }> {
+  const { dir, key, log = silentLog } = options;
+  const reader = await JournalReader.open({ storage: vaultFiles(dir).journal, ...(key ? { key } : {}) });
+  try {
+    const lock = VaultLock.take(dir, options.clock.wallMs());
+    try {
+      const catalog = await build({ ...options, reader, log });
+      const { messages } = catalog.totals();
+      const { appliedLsn } = catalog;
+      catalog.close();
+      return { appliedLsn, messages };
+    } finally {
+      lock.release();
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+/** @throws when the catalog indexes another journal, or knows more than the journal holds */
+export function assertFits(catalog: Catalog, reader: JournalReader, dir: string): void {
+  if (catalog.journalId !== reader.journalId) {
+    throw catalogErrors.make(
+      'CATALOG_OTHER_JOURNAL',
+      `the catalog in ${dir} indexes journal ${catalog.journalId}, the journal there is ${reader.journalId}`,
+    );
+  }
+  if (catalog.appliedLsn > reader.committedLsn) {
+    throw catalogErrors.make(
+      'CATALOG_AHEAD_OF_JOURNAL',
+      `the catalog in ${dir} knows commits up to lsn:${catalog.appliedLsn}, its journal ends at lsn:${reader.committedLsn}`,
+      { details: { appliedLsn: catalog.appliedLsn, committedLsn: reader.committedLsn } },
+    );
+  }
+}
+
+async function build(options: CatchUpOptions): Promise<Catalog> {
+  const files = vaultFiles(options.dir);
+  const catalog = openHalfBuilt(files.rebuilding, options);
+  try {
+    await foldTail(catalog, options);
+    catalog.checkpointFile();
+  } finally {
+    catalog.close();
+  }
+  crashPoint('catalog.rebuild.before-rename');
+  // Its write-ahead log goes with the old file: SQLite would play it into the new one.
+  for (const suffix of ['', '-wal', '-shm']) rmSync(files.catalog + suffix, { force: true });
+  crashPoint('catalog.rebuild.between');
+  renameSync(files.rebuilding, files.catalog);
+  return Catalog.open(files.catalog);
+}
+
+/** What an interrupted build left, where it can be gone on with; else an empty catalog. */
+function openHalfBuilt(file: string, { dir, reader, log }: CatchUpOptions): Catalog {
+  if (existsSync(file)) {
+    let catalog: Catalog | undefined;
+    try {
+      catalog = Catalog.open(file);
+      assertFits(catalog, reader, dir);
+      return catalog;
+    } catch (error) {
+      catalog?.close();
+      log.info({ vault: dir, err: error }, 'a half-built catalog cannot be used: starting again');
+    }
+  }
+  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+  return Catalog.create(file, reader.journalId);
+}
+
+/** A batch ends with a commit, so that who reads meanwhile sees whole steps; a step larger than this is parted all the same. */
+const batchEntries = 4_000;
+const batchEntriesMax = 50_000;
+
+/** Applies what the journal has and the catalog has not. An abort leaves the catalog whole and shorter. */
+export async function foldTail(catalog: Catalog, options: CatchUpOptions): Promise<void> {
+  const { reader, clock, onProgress, signal } = options;
+  const startMs = clock.monotonicMs();
+  const startLsn = catalog.appliedLsn;
+  const endLsn = reader.committedLsn;
+  if (endLsn === startLsn) return;
+  let messages = 0;
+  let batch: CatalogEntry[] = [];
+  let frames: JournalFrame[] = [];
+  const flush = () => {
+    catalog.apply(batch, frames);
+    crashPoint('catalog.fold.batch');
+    batch = [];
+    frames = [];
+    const elapsedMs = clock.monotonicMs() - startMs;
+    const done = catalog.appliedLsn - startLsn;
+    const etaMs = (elapsedMs / done) * (endLsn - catalog.appliedLsn);
+    onProgress?.({ phase: 'index', messagesDone: messages, elapsedMs, etaMs });
+  };
+  for await (const frame of reader.frames((startLsn + 1) as Lsn, endLsn)) {
+    frames.push({ ...frame, entries: [] });
+    for (const { lsn, record } of frame.entries) {
+      if (record.t === 'message') messages += 1;
+      const reduced = reduce(record);
+      if (reduced) batch.push({ lsn, record: reduced });
+      if (batch.length >= (record.t === 'commit' ? batchEntries : batchEntriesMax)) {
+        flush();
+        signal?.throwIfAborted();
+      }
+    }
+  }
+  if (batch.length > 0 || frames.length > 0) flush();
+}
+
+/** Byte strings of the reader are views into whole frames, which a batch must not keep alive. */
+function reduce(record: JournalRecord): CatalogEntry['record'] | undefined {
+  if (record.t === 'message') return { ...record, hash: Uint8Array.from(record.hash) };
+  if (record.t !== 'body') return record;
+  const indexed = indexBody(record);
+  return indexed && { ...indexed, hash: Uint8Array.from(indexed.hash) };
+}

@@ -1,0 +1,93 @@
+/**
+ * The lock of a vault: a transaction held open, exclusively, on `lock.sqlite`. The operating system lets go of it
+ * with the process, so after `kill -9` nothing has to be cleaned up. `lock.json` beside it says who holds it; it
+ * is only read when the lock is taken, so a stale one misleads nobody.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { messageOf } from '../lib/index.ts';
+import { catalogErrors } from './errors.ts';
+
+export interface LockHolder {
+  readonly pid: number;
+  /** RFC 3339. */
+  readonly started: string;
+}
+
+export class VaultLock {
+  readonly #db: DatabaseSync;
+  readonly #noteFile: string;
+
+  private constructor(db: DatabaseSync, noteFile: string) {
+    this.#db = db;
+    this.#noteFile = noteFile;
+  }
+
+  /**
+   * Makes the folder if need be and takes the lock at once or not at all. Errors: CATALOG_VAULT_LOCKED (names the
+   * holder), CATALOG_VAULT_UNWRITABLE.
+   */
+  static take(dir: string, nowMs: number): VaultLock {
+    const noteFile = join(dir, 'lock.json');
+    let db: DatabaseSync | undefined;
+    try {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      db = new DatabaseSync(join(dir, 'lock.sqlite'), { timeout: probeMs });
+      db.exec('BEGIN EXCLUSIVE');
+      const note: LockHolder = { pid: process.pid, started: new Date(nowMs).toISOString() };
+      writeFileSync(noteFile, JSON.stringify(note));
+      return new VaultLock(db, noteFile);
+    } catch (error) {
+      db?.close();
+      if (isBusy(error)) throw lockedError(dir);
+      throw catalogErrors.make('CATALOG_VAULT_UNWRITABLE', `cannot write to ${dir}: ${messageOf(error)}`, {
+        cause: error,
+        details: { dir },
+      });
+    }
+  }
+
+  /** Whether a writer holds the lock now. Takes nothing, writes nothing. */
+  static isHeld(dir: string): boolean {
+    const file = join(dir, 'lock.sqlite');
+    if (!existsSync(file)) return false;
+    const db = new DatabaseSync(file, { readOnly: true, timeout: 0 });
+    try {
+      db.prepare('SELECT 1 FROM sqlite_schema').get();
+      return false;
+    } catch (error) {
+      if (isBusy(error)) return true;
+      throw error;
+    } finally {
+      db.close();
+    }
+  }
+
+  release(): void {
+    if (!this.#db.isOpen) return;
+    rmSync(this.#noteFile, { force: true });
+    this.#db.close();
+  }
+}
+
+const SQLITE_BUSY = 5;
+/** Longer than `isHeld` of another process needs, so that a look is not taken for a holder. */
+const probeMs = 250;
+
+function isBusy(error: unknown): boolean {
+  return ((error as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY;
+}
+
+function lockedError(dir: string): Error {
+  let holder: LockHolder | undefined;
+  try {
+    holder = JSON.parse(readFileSync(join(dir, 'lock.json'), 'utf8')) as LockHolder;
+  } catch {
+    // The holder has the lock but has not written its note yet, or the note is gone: the refusal stands without it.
+  }
+  const who = holder ? `process ${holder.pid}, since ${holder.started}` : 'another process';
+  return catalogErrors.make('CATALOG_VAULT_LOCKED', `vault ${dir} is in use by ${who}`, {
+    details: { dir, ...holder },
+  });
+}

@@ -1,0 +1,250 @@
+/** Goal: journal and catalog stay in step through commits, restarts and failures. Method: a real vault in a temporary folder. */
+import assert from 'node:assert/strict';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { localStorage, type MailboxId, type SegmentStorage } from '../journal/index.ts';
+import { hasCode, silentLog, systemClock } from '../lib/index.ts';
+import { rebuildCatalog } from './catch-up.ts';
+import { dumpTables, mailboxRecord, sha256, temporaryFolder } from './testing.ts';
+import { Vault, type VaultOptions } from './vault.ts';
+import { vaultFiles } from './vault-files.ts';
+import { VaultReader } from './vault-reader.ts';
+
+const clock = systemClock;
+const box = (id: number) => id as MailboxId;
+
+async function openVault(dir: string, more: Partial<VaultOptions> = {}) {
+  return Vault.open({ dir, clock, log: silentLog, ...more });
+}
+
+function mail(n: number, bytes = 100): Buffer {
+  return Buffer.from(`Subject: mail ${n}\r\nFrom: <a@b>\r\n\r\n${`${n} `.repeat(bytes).slice(0, bytes)}`);
+}
+
+/** Puts a mail and returns the message record for it. */
+function put(vault: Vault, id: number, uid: number, data: Buffer) {
+  const { hash, size } = vault.putBody(data);
+  const date = '17-Jul-2026 02:44:25 +0200';
+  return { t: 'message', id: box(id), uid, hash, size, flags: [], date, guid: `g${uid}` } as const;
+}
+
+test('a step is in the catalog when its commit resolves, and after a restart', async (t) => {
+  const dir = temporaryFolder(t);
+  const vault = await openVault(dir);
+  const id = vault.nextMailboxId();
+  const message = put(vault, id, 1, mail(1));
+  assert.equal(vault.putBody(mail(1)).known, true);
+  const committing = vault.commit([
+    { t: 'account', account: 'alice' },
+    mailboxRecord(id, 'alice', 'INBOX'),
+    message,
+  ]);
+  assert.equal(vault.catalog.account('alice'), undefined);
+  assert.deepEqual(vault.bodyByGuid('alice', 'g1', message.size)?.hash, message.hash, 'pending steps count');
+  const { lsn } = await committing;
+  assert.equal(vault.catalog.appliedLsn, lsn);
+  assert.equal(vault.committedLsn, lsn);
+  assert.equal(vault.catalog.messages(id).length, 1);
+  assert.equal(vault.pendingEntries, 0);
+  assert.equal(vault.putBody(mail(1)).known, true);
+  assert.deepEqual(await vault.body(message.hash), mail(1));
+  await vault.close();
+
+  const again = await openVault(dir);
+  assert.equal(again.catalog.messages(id)[0]?.guid, 'g1');
+  assert.notEqual(again.nextMailboxId(), id);
+  assert.deepEqual(await again.body(again.catalog.messages(id)[0]?.bodyLsn as never), mail(1));
+  await again.close();
+});
+
+test('many commits at once resolve in order, together', async (t) => {
+  const vault = await openVault(temporaryFolder(t));
+  const id = vault.nextMailboxId();
+  const order: number[] = [];
+  const first = vault.commit([mailboxRecord(id, 'alice', 'INBOX')]);
+  const all = Array.from({ length: 200 }, (_, i) =>
+    vault.commit([put(vault, id, i + 1, mail(i))]).then(() => order.push(i)),
+  );
+  await first;
+  await Promise.all(all);
+  assert.deepEqual(
+    order,
+    Array.from({ length: 200 }, (_, i) => i),
+  );
+  assert.equal(vault.catalog.countMessages(id).messages, 200);
+  await vault.close();
+});
+
+test('bodies of all sizes come back byte for byte, also to a reader beside the writer', async (t) => {
+  const dir = temporaryFolder(t);
+  const vault = await openVault(dir);
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX')]);
+  const mails = [Buffer.alloc(0), mail(1), mail(2, 1 << 20), mail(3, (3 << 20) + 17)];
+  for (const [i, data] of mails.entries()) {
+    await vault.ready();
+    await vault.commit([put(vault, id, i + 1, data)]);
+  }
+  const reader = await VaultReader.open({ dir, clock });
+  const rows = reader.catalog.messages(id);
+  assert.equal(rows.length, mails.length);
+  for (const [i, row] of rows.entries()) assert.deepEqual(await reader.body(row.bodyLsn), mails[i]);
+  await vault.commit([put(vault, id, 9, mail(9))]);
+  const row = reader.catalog.messages(id).at(-1);
+  assert.equal(row?.uid, 9, 'a reader sees what is committed after it was opened');
+  assert.deepEqual(await reader.body(row?.bodyLsn as never), mail(9));
+  await reader.close();
+  await vault.close();
+});
+
+test('a second writer is refused and told who holds the vault; after the first is gone it is let in', async (t) => {
+  const dir = temporaryFolder(t);
+  const vault = await openVault(dir);
+  await assert.rejects(
+    openVault(dir),
+    (error) => hasCode(error, 'CATALOG_VAULT_LOCKED') && error.message.includes(`${process.pid}`),
+  );
+  await assert.rejects(rebuildCatalog({ dir, clock }), (error) => hasCode(error, 'CATALOG_VAULT_LOCKED'));
+  await vault.close();
+  await (await openVault(dir)).close();
+});
+
+test('a step that names an unknown body or mailbox is refused before it is journaled', async (t) => {
+  const vault = await openVault(temporaryFolder(t));
+  const unknownMailbox = vault.commit([{ t: 'vanished', id: box(5), uids: '1' }]);
+  await assert.rejects(unknownMailbox, (error) => hasCode(error, 'CATALOG_STEP_INVALID'));
+  const message = { ...put(vault, 1, 1, mail(1)), hash: new Uint8Array(32) };
+  const unknownBody = vault.commit([mailboxRecord(1, 'alice', 'INBOX'), message]);
+  await assert.rejects(unknownBody, (error) => hasCode(error, 'CATALOG_STEP_INVALID'));
+  assert.equal(vault.committedLsn, 0);
+  await vault.commit([{ t: 'account', account: 'alice' }]);
+  await vault.close();
+});
+
+test('a catalog that is missing, damaged or behind is brought up; one that does not fit is refused', async (t) => {
+  const dir = temporaryFolder(t);
+  const files = vaultFiles(dir);
+  const fill = async (from: number) => {
+    const vault = await openVault(dir);
+    if (from === 0) await vault.commit([mailboxRecord(vault.nextMailboxId(), 'alice', 'INBOX')]);
+    for (let i = from; i < from + 20; i += 1) await vault.commit([put(vault, 1, i + 1, mail(i))]);
+    await vault.close();
+  };
+  await fill(0);
+  cpSync(files.catalog, `${files.catalog}.old`);
+  await fill(20);
+  const whole = dumpTables(files.catalog);
+
+  await t.test('missing', async () => {
+    rmSync(files.catalog);
+    await assert.rejects(VaultReader.open({ dir, clock }), (error) => hasCode(error, 'CATALOG_MISSING'));
+    await (await openVault(dir)).close();
+    assert.deepEqual(dumpTables(files.catalog), whole);
+  });
+  await t.test('damaged', async () => {
+    writeFileSync(files.catalog, 'this is no database, however long one looks at it'.repeat(100));
+    await assert.rejects(VaultReader.open({ dir, clock }), (error) => hasCode(error, 'CATALOG_DAMAGED'));
+    await (await openVault(dir)).close();
+    assert.deepEqual(dumpTables(files.catalog), whole);
+  });
+  await t.test('behind: a reader without a writer brings it up', async () => {
+    cpSync(`${files.catalog}.old`, files.catalog);
+    const reader = await VaultReader.open({ dir, clock });
+    assert.equal(reader.catalog.messages(box(1)).length, 40);
+    await reader.close();
+    assert.deepEqual(dumpTables(files.catalog), whole);
+  });
+  await t.test('rebuilt on demand', async () => {
+    const { messages } = await rebuildCatalog({ dir, clock });
+    assert.equal(messages, 40);
+    assert.deepEqual(dumpTables(files.catalog), whole);
+  });
+  await t.test('journal gone', async () => {
+    rmSync(files.journal, { recursive: true });
+    await assert.rejects(openVault(dir), (error) => hasCode(error, 'CATALOG_AHEAD_OF_JOURNAL'));
+  });
+  await t.test('another journal', async () => {
+    const other = temporaryFolder(t);
+    const vault = await openVault(other);
+    await vault.commit([{ t: 'account', account: 'bob' }]);
+    await vault.close();
+    cpSync(vaultFiles(other).journal, files.journal, { recursive: true });
+    await assert.rejects(openVault(dir), (error) => hasCode(error, 'CATALOG_OTHER_JOURNAL'));
+    await assert.rejects(VaultReader.open({ dir, clock }), (error) =>
+      hasCode(error, 'CATALOG_OTHER_JOURNAL'),
+    );
+  });
+});
+
+test('a catalog ahead of its journal is refused: committed records were lost', async (t) => {
+  const dir = temporaryFolder(t);
+  const vault = await openVault(dir);
+  await vault.commit([{ t: 'account', account: 'alice' }]);
+  await vault.close();
+  cpSync(vaultFiles(dir).journal, `${dir}/older`, { recursive: true });
+  const again = await openVault(dir);
+  await again.commit([{ t: 'account', account: 'bob' }]);
+  await again.close();
+  rmSync(vaultFiles(dir).journal, { recursive: true });
+  cpSync(`${dir}/older`, vaultFiles(dir).journal, { recursive: true });
+  await assert.rejects(openVault(dir), (error) => hasCode(error, 'CATALOG_AHEAD_OF_JOURNAL'));
+  await assert.rejects(VaultReader.open({ dir, clock }), (error) =>
+    hasCode(error, 'CATALOG_AHEAD_OF_JOURNAL'),
+  );
+  await rebuildCatalog({ dir, clock });
+  const rebuilt = await openVault(dir);
+  assert.deepEqual(
+    rebuilt.catalog.accounts().map(({ account }) => account),
+    ['alice'],
+  );
+  await rebuilt.close();
+});
+
+test('a full disk rejects the commit, keeps those before it, and `reopen` goes on when there is space', async (t) => {
+  const dir = temporaryFolder(t);
+  const disk = { full: false };
+  const inner = localStorage(vaultFiles(dir).journal);
+  const storage: SegmentStorage = new Proxy(inner, {
+    get(target, name) {
+      const value = Reflect.get(target, name);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        if (disk.full && (name === 'append' || name === 'create')) {
+          return Promise.reject(
+            Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }),
+          );
+        }
+        return value.apply(target, args);
+      };
+    },
+  });
+  const vault = await openVault(dir, { storage });
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX'), put(vault, id, 1, mail(1))]);
+  disk.full = true;
+  const lost = [vault.commit([put(vault, id, 2, mail(2))]), vault.commit([put(vault, id, 3, mail(3))])];
+  for (const commit of lost) await assert.rejects(commit, (error) => hasCode(error, 'JOURNAL_STORAGE_FULL'));
+  const full = (error: unknown) => hasCode(error, 'JOURNAL_STORAGE_FULL');
+  await assert.rejects(vault.commit([{ t: 'account', account: 'bob' }]), full);
+  await assert.rejects(vault.ready(), full);
+  assert.throws(() => vault.putBody(mail(2)), full);
+  assert.ok(full(vault.failure));
+  assert.equal(vault.hasBody(sha256(mail(2))), false, 'what was not committed is forgotten');
+  disk.full = false;
+  await Promise.all([vault.reopen(), vault.reopen()]);
+  assert.equal(vault.failure, undefined);
+  assert.deepEqual(
+    vault.catalog.messages(id).map(({ uid }) => uid),
+    [1],
+  );
+  assert.equal(vault.putBody(mail(2)).known, false);
+  await vault.commit([put(vault, id, 2, mail(2))]);
+  assert.ok(vault.nextMailboxId() > id);
+  await vault.close();
+  const reader = await VaultReader.open({ dir, clock });
+  assert.deepEqual(
+    reader.catalog.messages(id).map(({ uid }) => uid),
+    [1, 2],
+  );
+  await reader.close();
+});
