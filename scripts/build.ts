@@ -12,7 +12,18 @@ const target = resolve(root, 'dist');
 
 rmSync(target, { recursive: true, force: true });
 compile();
-for (const file of globSync('**/*.js', { cwd: target })) pointUrlsAtJavaScript(resolve(target, file));
+for (const file of globSync('**/*.js', { cwd: target })) {
+  // The compiler turns `.ts` into `.js` in imports, but not in the URLs that name a worker's file …
+  replace(
+    resolve(target, file),
+    /new URL\((['"])(\.{1,2}\/[^'"]+)\.ts\1, import\.meta\.url\)/g,
+    'new URL($1$2.js$1, import.meta.url)',
+  );
+}
+for (const file of globSync('**/*.d.ts', { cwd: target })) {
+  // … and not in declarations.
+  replace(resolve(target, file), /((?:from|import|import\() ?)(['"])(\.{1,2}\/[^'"]+)\.ts\2/g, '$1$2$3.js$2');
+}
 for (const file of globSync('**/*.*', { cwd: source, exclude: ['**/*.ts'] })) copy(file);
 makeCommand(resolve(target, 'main.js'));
 
@@ -29,13 +40,9 @@ function compile(): void {
   }
 }
 
-/** The compiler turns `.ts` into `.js` in imports, but not in the URLs that name a worker's file. */
-function pointUrlsAtJavaScript(file: string): void {
+function replace(file: string, pattern: RegExp, by: string): void {
   const text = readFileSync(file, 'utf8');
-  const changed = text.replace(
-    /new URL\((['"])(\.{1,2}\/[^'"]+)\.ts\1, import\.meta\.url\)/g,
-    'new URL($1$2.js$1, import.meta.url)',
-  );
+  const changed = text.replace(pattern, by);
   if (changed !== text) writeFileSync(file, changed);
 }
 
