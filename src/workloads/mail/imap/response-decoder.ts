@@ -29,9 +29,9 @@ export interface RawResponse {
 }
 
 export interface DecoderLimits {
-  /** Slab size once a connection is busy; it starts with a sixteenth. A literal handed out keeps its slab alive. Default 1 MiB. */
+  /** Slab size once a connection is busy; it starts with a sixteenth. A literal handed out keeps its slab alive. Default 512 KiB. */
   readonly slabBytes?: number;
-  /** Literals above this get a buffer of their own. Default 256 KiB. */
+  /** Literals above this get a buffer of their own. Default 128 KiB. */
   readonly ownBytes?: number;
   /** Largest response without its large literals. Default 64 MiB: a search result of millions. */
   readonly responseBytesMax?: number;
@@ -82,8 +82,8 @@ export class ResponseDecoder {
   #ownFill = 0;
 
   constructor(limits: DecoderLimits = {}) {
-    this.#slabBytes = limits.slabBytes ?? 1 << 20;
-    this.#ownBytes = limits.ownBytes ?? 256 << 10;
+    this.#slabBytes = limits.slabBytes ?? 512 << 10;
+    this.#ownBytes = limits.ownBytes ?? 128 << 10;
     this.#responseBytesMax = limits.responseBytesMax ?? 64 << 20;
     this.#literalBytesMax = limits.literalBytesMax ?? 1 << 30;
     this.#slab = Buffer.allocUnsafeSlow(Math.max(64, this.#slabBytes >> 4));
@@ -124,7 +124,7 @@ export class ResponseDecoder {
     if (this.#mode === 'own') {
       const own = this.#own as Buffer;
       if (buffer.buffer === own.buffer && buffer.byteOffset === own.byteOffset + this.#ownFill) {
-        this.#ownFill += count;
+        this.#advanceOwn(count);
         return;
       }
     } else if (
@@ -143,7 +143,7 @@ export class ResponseDecoder {
       const target = this.target();
       const piece = chunk.subarray(offset, offset + target.length);
       target.set(piece);
-      if (this.#mode === 'own') this.#ownFill += piece.length;
+      if (this.#mode === 'own') this.#advanceOwn(piece.length);
       else this.#advance(piece.length);
       offset += piece.length;
     }
@@ -159,8 +159,9 @@ export class ResponseDecoder {
     this.#fill -= present;
     this.#filled = this.#slab.subarray(0, this.#fill);
     this.#own = own;
-    this.#ownFill = present;
+    this.#ownFill = 0;
     this.#mode = 'own';
+    this.#advanceOwn(present);
   }
 
   /**
@@ -169,14 +170,7 @@ export class ResponseDecoder {
    */
   next(): RawResponse | undefined {
     for (;;) {
-      if (this.#mode === 'grant') return undefined;
-      if (this.#mode === 'own') {
-        const own = this.#own as Buffer;
-        if (this.#ownFill < own.length) return undefined;
-        this.#literals.push({ at: this.#scan, length: own.length, own });
-        this.#own = undefined;
-        this.#mode = 'line';
-      }
+      if (this.#mode === 'grant' || this.#mode === 'own') return undefined;
       if (this.#mode === 'literal') {
         const end = this.#scan + this.#literalBytes;
         if (this.#fill < end) return undefined;
@@ -269,6 +263,15 @@ export class ResponseDecoder {
   #advance(count: number): void {
     this.#fill += count;
     this.#filled = this.#slab.subarray(0, this.#fill);
+  }
+
+  #advanceOwn(count: number): void {
+    const own = this.#own as Buffer;
+    this.#ownFill += count;
+    if (this.#ownFill < own.length) return;
+    this.#literals.push({ at: this.#scan, length: own.length, own });
+    this.#own = undefined;
+    this.#mode = 'line';
   }
 
   /** Goes on in a fresh slab, with room for `wanted` bytes beyond what is held of the unfinished response. */
