@@ -123,6 +123,34 @@ export const mailErrors = defineErrors({
     summary: 'The server lacks a capability that this operation cannot do without.',
     remedy: 'See the message for the capability; use an operation that the server supports.',
   },
+  MAIL_MESSAGE_DAMAGED: {
+    kind: 'failed',
+    retry: 'later',
+    summary:
+      'The server serves other bytes of a message than it announces; the message is set aside and tried again.',
+    remedy:
+      'Repair the mailbox on the server (Dovecot: `doveadm force-resync -u ACCOUNT MAILBOX`); the next look takes it.',
+  },
+  MAIL_MAILBOX_MOVED: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'A mailbox was replaced by another one while it was looked at.',
+    remedy: 'Nothing to do: the account is looked at again at once.',
+  },
+  MAIL_ACCOUNTS_EMPTY: {
+    kind: 'refused',
+    retry: 'after-repair',
+    summary:
+      'The source of accounts named none although the journal knows some; nothing was recorded as gone.',
+    remedy:
+      'Check `accounts` of this server: the directory, its filter and serverAttribute, or the doveadm API.',
+  },
+  MAIL_INTERNAL: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'A defect of Understudy met while an account was looked at; the message holds the stack.',
+    remedy: 'Please report it with this message.',
+  },
   MAIL_DOVEADM_UNREACHABLE: {
     kind: 'failed',
     retry: 'later',

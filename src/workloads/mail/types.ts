@@ -190,6 +190,18 @@ export interface ShadowStatus {
   readonly problem?: Omit<Problem, 'account'>;
   /** Per account, the latest of each; gone when the account recovered. */
   readonly problems: readonly Problem[];
+  /** Bursts of removals since the engine started, newest last. */
+  readonly bursts: readonly Burst[];
+}
+
+/** Many messages of an account went at once: perhaps a mistake or an attack. The state just before is kept as a checkpoint. */
+export interface Burst {
+  readonly account: string;
+  readonly removed: number;
+  /** Messages that the account had. */
+  readonly of: number;
+  /** `lsn:N` of the state just before. */
+  readonly before: string;
 }
 
 /** Counters since the engine started, and gauges as of now. */
@@ -205,6 +217,7 @@ export interface ShadowMetrics {
   readonly lagMs: number;
   readonly connections: number;
   readonly messagesSetAside: number;
+  readonly bursts: number;
   readonly committedLsn: Lsn;
 }
 

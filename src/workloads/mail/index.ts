@@ -1,0 +1,2 @@
+export { shadowOnce, startShadow } from './shadow/index.ts';
+export type * from './types.ts';

@@ -1,0 +1,273 @@
+/**
+ * Brings one account of the replica up to date. The order of the journal is the point: new and renamed
+ * mailboxes, then additions and flags everywhere, then removals; so that a message that was moved is in two
+ * places for a moment and never in none.
+ */
+import type { MailboxRow } from '../../../catalog/index.ts';
+import type { StepRecord } from '../../../journal/index.ts';
+import { hasCode } from '../../../lib/index.ts';
+import { countOfRanges, formatSequenceSet, type ImapConnection, type MailboxListing } from '../imap/index.ts';
+import { withAccountLock } from './account-lock.ts';
+import type { Suspects } from './bodies.ts';
+import type { AccountOutcome, FollowContext } from './context.ts';
+import { followMailbox, type MailboxOutcome } from './mailbox.ts';
+import type { Scope } from './queue.ts';
+import { compareTrees, type FollowedMailbox, type ListedMailbox } from './tree.ts';
+
+/** A connection that broke is replaced so often without any message having come, before the account is set aside. */
+const ATTEMPTS_WITHOUT_PROGRESS = 3;
+/** A mailbox listed as unchanged may have received what another lost: so often the tree is read again for it. */
+const LOOKS_FOR_MOVED = 3;
+
+/**
+ * Looks at the account, or at the named mailboxes of it. Errors are those of the connection or of the journal;
+ * what was committed before one stays. May be repeated at any time.
+ */
+export function followAccount(
+  context: FollowContext,
+  account: string,
+  scope: Scope,
+): Promise<AccountOutcome> {
+  return withAccountLock(context.deps.vault, account, async () => {
+    const follow = new AccountFollow(context, account);
+    for (let attempts = 1; ; attempts++) {
+      const before = follow.progress;
+      try {
+        return await context.pool.use(account, (connection) => follow.run(connection, scope));
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        if (follow.progress > before) attempts = 0;
+        if (attempts >= ATTEMPTS_WITHOUT_PROGRESS) throw error;
+      }
+    }
+  });
+}
+
+/** Failures that a fresh connection may not have. */
+function isPassing(error: unknown): boolean {
+  return ['MAIL_CONNECTION_LOST', 'MAIL_PROTOCOL_ERROR', 'MAIL_MAILBOX_MOVED', 'MAIL_MAILBOX_ABSENT'].some(
+    (code) => hasCode(error, code),
+  );
+}
+
+class AccountFollow {
+  readonly #context: FollowContext;
+  readonly #account: string;
+  readonly #suspects: Suspects = new Map();
+  readonly #outcomes = new Map<number, MailboxOutcome>();
+  #mailboxes = 0;
+  #removed = 0;
+  #firstLook = false;
+  #total = { added: 0, flagsChanged: 0, bytes: 0 };
+  readonly #setAside: AccountOutcome['setAside'][number][] = [];
+
+  constructor(context: FollowContext, account: string) {
+    this.#context = context;
+    this.#account = account;
+  }
+
+  /** Grows whenever a look got further, also by finding out which message breaks the connection. */
+  get progress(): number {
+    let suspects = 0;
+    for (const set of this.#suspects.values()) suspects += set.size;
+    return this.#total.added + suspects + this.#setAside.length;
+  }
+
+  async run(connection: ImapConnection, scope: Scope): Promise<AccountOutcome> {
+    this.#outcomes.clear();
+    await connection.enable('QRESYNC', 'CONDSTORE');
+    if (scope === 'account' || !(await this.#lookAtNamed(connection, scope)))
+      await this.#lookAtAll(connection);
+    return {
+      account: this.#account,
+      mailboxes: this.#mailboxes,
+      removed: this.#removed,
+      ...this.#total,
+      setAside: this.#setAside,
+    };
+  }
+
+  /** The short way for a pushed event. False when it is not enough: an unknown mailbox, or removals (which come last). */
+  async #lookAtNamed(connection: ImapConnection, names: ReadonlySet<string>): Promise<boolean> {
+    const { catalog } = this.#context.deps.vault;
+    const rows: MailboxRow[] = [];
+    for (const name of names) {
+      const row = catalog.mailboxByName(this.#account, name);
+      if (!row?.complete) return false;
+      rows.push(row);
+    }
+    for (const row of rows) {
+      let outcome: MailboxOutcome;
+      try {
+        outcome = await this.#follow(connection, row.id, row.name, row.uidValidity, row);
+      } catch (error) {
+        if (hasCode(error, 'MAIL_MAILBOX_MOVED') || hasCode(error, 'MAIL_MAILBOX_ABSENT')) return false;
+        throw error;
+      }
+      if (outcome.vanished.length > 0) return false;
+      await this.#finish(row.id, outcome);
+    }
+    this.#mailboxes = rows.length;
+    return true;
+  }
+
+  async #lookAtAll(connection: ImapConnection): Promise<void> {
+    const { vault } = this.#context.deps;
+    const account = vault.catalog.account(this.#account);
+    this.#firstLook = !account;
+    if (!account || account.goneLsn !== undefined) {
+      await this.#commit([{ t: 'account', account: this.#account }]);
+    }
+    let gone: readonly MailboxRow[] = [];
+    for (let look = 1; look <= LOOKS_FOR_MOVED; look++) {
+      const { listed, subscriptions } = await this.#list(connection);
+      const changes = compareTrees(this.#account, vault.catalog.mailboxes(this.#account), listed, () =>
+        vault.nextMailboxId(),
+      );
+      gone = changes.gone;
+      this.#mailboxes = listed.length;
+      const structure = [...changes.structure, ...this.#subscriptionChange(subscriptions)];
+      for (const { id, listed: mailbox, known } of changes.followed) {
+        if (!known && mailbox.messages === 0) structure.push(positionOf(id, mailbox));
+      }
+      if (structure.length > 0) await this.#commit(structure);
+      const changed = changes.followed.filter((followed) => this.#mayHaveChanged(followed));
+      for (const { id, listed: mailbox, known } of changed) {
+        await this.#follow(connection, id, mailbox.name, mailbox.uidValidity, known, mailbox.uidNext);
+      }
+      const removals =
+        gone.length > 0 || [...this.#outcomes.values()].some(({ vanished }) => vanished.length > 0);
+      if (!removals || (look > 1 && changed.length === 0)) break;
+    }
+    await this.#remove(gone);
+  }
+
+  async #list(connection: ImapConnection): Promise<{ listed: ListedMailbox[]; subscriptions: string[] }> {
+    const { clock } = this.#context.deps;
+    const began = clock.monotonicMs();
+    const [listings, subscriptions, namespaces] = await Promise.all([
+      connection.listMailboxes(),
+      connection.listSubscriptions(),
+      connection.namespaces(),
+    ]);
+    this.#context.pace.answered(clock.monotonicMs() - began);
+    const foreign = [...(namespaces?.others ?? []), ...(namespaces?.shared ?? [])].map(
+      ({ prefix }) => prefix,
+    );
+    const isOwn = (name: string) => !foreign.some((prefix) => prefix !== '' && name.startsWith(prefix));
+    return {
+      listed: listings.filter(({ name, selectable }) => selectable && isOwn(name)).flatMap(listedMailbox),
+      subscriptions: subscriptions.filter(isOwn),
+    };
+  }
+
+  #subscriptionChange(names: readonly string[]): StepRecord[] {
+    const known = this.#context.deps.vault.catalog.subscriptions(this.#account);
+    const same = known.length === names.length && names.every((name, index) => name === known[index]);
+    return same ? [] : [{ t: 'subscriptions', account: this.#account, names }];
+  }
+
+  #mayHaveChanged({ id, listed, known }: FollowedMailbox): boolean {
+    const looked = this.#outcomes.get(id);
+    const reached = looked?.position ?? known;
+    if (!reached) return listed.messages > 0;
+    if (!samePosition(reached, listed)) return true;
+    // Looked at in this very run: only a moved position is news.
+    if (looked) return false;
+    if (!known?.complete || known.highestModSeq === undefined) return true;
+    return this.#context.deps.vault.catalog.setAside(this.#account).some((row) => row.mailboxId === id);
+  }
+
+  async #follow(
+    connection: ImapConnection,
+    id: MailboxRow['id'],
+    name: string,
+    uidValidity: number,
+    known: MailboxRow | undefined,
+    uidNext?: number,
+  ): Promise<MailboxOutcome> {
+    const outcome = await followMailbox(this.#context, connection, {
+      account: this.#account,
+      id,
+      name,
+      uidValidity,
+      firstLook: this.#firstLook,
+      suspects: this.#suspects,
+      ...(uidNext === undefined ? {} : { uidNext }),
+      ...(known ? { known } : {}),
+    });
+    this.#outcomes.set(id, outcome);
+    this.#total.added += outcome.added;
+    this.#total.flagsChanged += outcome.flagsChanged;
+    this.#total.bytes += outcome.bytes;
+    this.#setAside.push(...outcome.setAside);
+    const { counters } = this.#context;
+    counters.messagesAdded += outcome.added;
+    counters.flagsChanged += outcome.flagsChanged;
+    return outcome;
+  }
+
+  /** Removals, after everything that was added anywhere; a burst of them gets a checkpoint just before. */
+  async #remove(gone: readonly MailboxRow[]): Promise<void> {
+    const { catalog } = this.#context.deps.vault;
+    let removed = 0;
+    for (const { vanished } of this.#outcomes.values()) removed += countOfRanges(vanished);
+    for (const row of gone) removed += catalog.countMessages(row.id).messages;
+    await this.#markBurst(removed);
+    for (const [id, outcome] of this.#outcomes) await this.#finish(id as MailboxRow['id'], outcome);
+    if (gone.length > 0) await this.#commit(gone.map((row) => ({ t: 'mailbox-gone', id: row.id }) as const));
+    this.#removed += removed;
+    this.#context.counters.messagesRemoved += removed;
+  }
+
+  async #finish(id: MailboxRow['id'], outcome: MailboxOutcome): Promise<void> {
+    const records: StepRecord[] = [];
+    if (outcome.vanished.length > 0)
+      records.push({ t: 'vanished', id, uids: formatSequenceSet(outcome.vanished) });
+    if (outcome.position) records.push(outcome.position);
+    if (records.length > 0) await this.#commit(records);
+  }
+
+  async #markBurst(removed: number): Promise<void> {
+    const { vault, config } = this.#context.deps;
+    const { share, least } = config.shadow.burst;
+    const of = vault.catalog.account(this.#account)?.messageCount ?? 0;
+    if (removed < least || removed < share * of) return;
+    const { lsn } = await this.#commit([{ t: 'checkpoint', cause: 'burst', account: this.#account }]);
+    this.#context.onBurst({ account: this.#account, removed, of, before: `lsn:${lsn}` });
+  }
+
+  #commit(records: readonly StepRecord[]) {
+    this.#context.counters.recordsCommitted += records.length + 1;
+    return this.#context.deps.vault.commit(records);
+  }
+}
+
+function listedMailbox(listing: MailboxListing): ListedMailbox[] {
+  const { status } = listing;
+  if (status?.uidValidity === undefined || status.uidNext === undefined) return [];
+  return [
+    {
+      name: listing.name.toUpperCase() === 'INBOX' ? 'INBOX' : listing.name,
+      delimiter: listing.delimiter,
+      uidValidity: status.uidValidity,
+      uidNext: status.uidNext,
+      messages: status.messages ?? 0,
+      specialUse: listing.specialUse,
+      subscribed: listing.subscribed,
+      ...(status.highestModSeq === undefined ? {} : { highestModSeq: status.highestModSeq }),
+      ...(status.guid === undefined ? {} : { guid: status.guid }),
+    },
+  ];
+}
+
+function positionOf(id: MailboxRow['id'], { uidNext, highestModSeq }: ListedMailbox): StepRecord {
+  return { t: 'position', id, uidNext, ...(highestModSeq === undefined ? {} : { highestModSeq }) };
+}
+
+function samePosition(
+  a: { readonly uidNext: number; readonly highestModSeq?: string },
+  b: { readonly uidNext: number; readonly highestModSeq?: string },
+): boolean {
+  return a.uidNext === b.uidNext && a.highestModSeq === b.highestModSeq;
+}

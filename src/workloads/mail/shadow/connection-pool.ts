@@ -1,0 +1,126 @@
+/**
+ * Logged-in connections of a server, one account each. A connection that was used stays open for a while: the
+ * accounts that changed last are the likeliest to change again, and a login costs the server a process.
+ */
+import { setMaxListeners } from 'node:events';
+import { mailErrors } from '../errors.ts';
+import { ByteBudget, ImapConnection, type ImapConnectOptions, type ServerTraits } from '../imap/index.ts';
+import type { MailDeps } from '../types.ts';
+import type { Bandwidth } from './bandwidth.ts';
+
+/** Bytes of large messages held in memory at once, over all connections. */
+const LARGE_MESSAGES_BYTES = 64 * 1024 * 1024;
+
+export class ConnectionPool {
+  readonly #deps: MailDeps;
+  readonly #keepWarm: number;
+  readonly #bandwidth: Bandwidth | undefined;
+  readonly #budget = new ByteBudget(LARGE_MESSAGES_BYTES);
+  readonly #traits: ServerTraits = {};
+  /** Oldest use first. */
+  readonly #warm = new Map<string, ImapConnection>();
+  readonly #closing = new AbortController();
+  #inUse = 0;
+
+  constructor(deps: MailDeps, options: { keepWarm: number; bandwidth?: Bandwidth }) {
+    this.#deps = deps;
+    this.#keepWarm = options.keepWarm;
+    this.#bandwidth = options.bandwidth;
+    // Every connection listens to it.
+    setMaxListeners(0, this.#closing.signal);
+  }
+
+  /** Connections open now, in use or warm. */
+  get size(): number {
+    return this.#inUse + this.#warm.size;
+  }
+
+  /**
+   * Lends a connection that is logged in as `account`. It is kept warm when `work` succeeded, else closed: a warm
+   * one that the server has dropped meanwhile fails once, and the next call gets a fresh one. Errors: those of
+   * `ImapConnection.connect` and of `work`.
+   */
+  async use<T>(account: string, work: (connection: ImapConnection) => Promise<T>): Promise<T> {
+    this.#inUse += 1;
+    let connection: ImapConnection | undefined;
+    try {
+      connection = this.#takeWarm(account) ?? (await this.connect(account));
+      const result = await work(connection);
+      this.#keep(account, connection);
+      return result;
+    } catch (error) {
+      connection?.close();
+      throw error;
+    } finally {
+      this.#inUse -= 1;
+    }
+  }
+
+  /** A connection outside the pool, the caller's to close: for IDLE. */
+  connect(account: string): Promise<ImapConnection> {
+    return ImapConnection.connect({
+      ...connectOptions(this.#deps, account),
+      budget: this.#budget,
+      traits: this.#traits,
+      signal: this.#closing.signal,
+      ...(this.#bandwidth ? { throttle: this.#bandwidth } : {}),
+    });
+  }
+
+  /** Ends all connections at once; what is under way fails with MAIL_CONNECTION_LOST. */
+  close(): void {
+    this.#closing.abort();
+    for (const connection of this.#warm.values()) connection.close();
+    this.#warm.clear();
+  }
+
+  #takeWarm(account: string): ImapConnection | undefined {
+    const connection = this.#warm.get(account);
+    this.#warm.delete(account);
+    return connection?.failure ? undefined : connection;
+  }
+
+  #keep(account: string, connection: ImapConnection): void {
+    if (connection.failure || this.#closing.signal.aborted || this.#keepWarm === 0) {
+      connection.close();
+      return;
+    }
+    this.#warm.set(account, connection);
+    if (this.#warm.size <= this.#keepWarm) return;
+    const [oldest, idle] = this.#warm.entries().next().value as [string, ImapConnection];
+    this.#warm.delete(oldest);
+    void idle.logout();
+  }
+}
+
+/** How to log in as `account`, from the server's configuration. Error: MAIL_AUTH_FAILED when no secret is configured for it. */
+export function connectOptions(deps: MailDeps, account: string): ImapConnectOptions {
+  const { config } = deps;
+  const { imap } = config;
+  const own = config.accounts?.list.find((entry) => entry.name === account)?.secret;
+  const secret = own ?? imap.masterSecret;
+  if (!secret || (!own && imap.masterUser === undefined)) {
+    throw mailErrors.make('MAIL_AUTH_FAILED', `no secret is configured for ${account} on ${deps.server}`, {
+      remedy:
+        'Set imap.masterUser and imap.masterSecret, or give the account its own secret in accounts.list.',
+    });
+  }
+  return {
+    host: config.host,
+    port: imap.port,
+    security: imap.security,
+    tls: {
+      ...(imap.ca === undefined ? {} : { caFile: imap.ca }),
+      ...(imap.servername === undefined ? {} : { servername: imap.servername }),
+      insecure: imap.insecureSkipVerify,
+    },
+    auth: {
+      account,
+      secret: secret.reveal(),
+      ...(own || imap.masterUser === undefined ? {} : { authUser: imap.masterUser }),
+      ...(imap.separator === undefined ? {} : { masterSeparator: imap.separator }),
+    },
+    log: deps.log,
+    clock: deps.clock,
+  };
+}

@@ -1,0 +1,42 @@
+/** What every step of following a server shares. */
+import type { UnderstudyError } from '../../../lib/index.ts';
+import type { Burst, MailDeps } from '../types.ts';
+import type { ConnectionPool } from './connection-pool.ts';
+import type { Pace } from './pace.ts';
+import type { PassProgress } from './progress.ts';
+
+/** Counters since the follower was made. */
+export interface Counters {
+  bytesFetched: number;
+  recordsCommitted: number;
+  messagesAdded: number;
+  flagsChanged: number;
+  messagesRemoved: number;
+}
+
+export interface FollowContext {
+  readonly deps: MailDeps;
+  readonly pool: ConnectionPool;
+  readonly pace: Pace;
+  readonly counters: Counters;
+  /** Progress of the pass under way, if there is one. */
+  progress: PassProgress | undefined;
+  /** Told when a burst of removals was journaled, with the checkpoint just before it. */
+  onBurst(burst: Burst): void;
+}
+
+/** What one look at an account did. */
+export interface AccountOutcome {
+  readonly account: string;
+  readonly mailboxes: number;
+  readonly added: number;
+  readonly flagsChanged: number;
+  readonly removed: number;
+  readonly bytes: number;
+  /** Messages that could not be had; they are tried again. */
+  readonly setAside: readonly {
+    readonly mailbox: string;
+    readonly uid: number;
+    readonly error: UnderstudyError;
+  }[];
+}

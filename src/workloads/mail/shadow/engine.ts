@@ -1,0 +1,219 @@
+/**
+ * Follows one server until stopped. What makes it look, from soonest to surest: pushed events, IDLE and NOTIFY on
+ * the most active accounts, a sweep over all of them. All three only say where to look; the truth is read.
+ *
+ *     starting ──first pass begins──► baseline ──it ends──► following
+ *         ▲                              │  ▲                 │  ▲
+ *         │                         trouble └── over ────┐  trouble
+ *         │                              ▼               │    ▼  │
+ *         └──────────────────────────  stalled ──────────┴───────┘
+ *
+ * Stalled: the server as a whole fails us, and is tried again with growing pauses; or our own disk does: then this
+ * engine is `broken`, and its host opens the vault again and makes another one.
+ */
+import type { UnderstudyError } from '../../../lib/index.ts';
+import type {
+  ActionOptions,
+  MailDeps,
+  PushEvent,
+  ShadowEngine,
+  ShadowMetrics,
+  ShadowStatus,
+  ShadowSummary,
+} from '../types.ts';
+import { Follower } from './follower.ts';
+import { problemOf } from './problems.ts';
+import { Watchers } from './watchers.ts';
+
+const SERVER_RETRY_FIRST_MS = 1_000;
+const SERVER_RETRY_MOST_MS = 60_000;
+
+/** Events that change which mailboxes there are: the whole account is looked at. */
+const TREE_EVENTS = /^(?:Mailbox|MessageExpunge|MessageTrash)/;
+
+export function startShadow(deps: MailDeps): ShadowEngine {
+  return new Engine(deps);
+}
+
+class Engine implements ShadowEngine {
+  readonly #deps: MailDeps;
+  readonly #follower: Follower;
+  readonly #watchers: Watchers;
+  readonly #stopping = new AbortController();
+  readonly #loop: Promise<void>;
+  #phase: ShadowStatus['phase'] = 'starting';
+  #passUnderWay: Promise<ShadowSummary> | undefined;
+  #passes = 0;
+  #lastPassAt: number | undefined;
+  #accounts = 0;
+  #passProblem: ReturnType<typeof problemOf> | undefined;
+  readonly #broken = Promise.withResolvers<UnderstudyError>();
+
+  constructor(deps: MailDeps) {
+    this.#deps = deps;
+    this.#follower = new Follower(deps);
+    this.#watchers = new Watchers(this.#follower, deps.config.shadow.watch);
+    this.#follower.onChange = (account) => this.#watchers.active(account);
+    this.#follower.onTrouble = (trouble) => {
+      if (trouble.kind === 'disk') this.#broken.resolve(trouble.error);
+      else void this.#awaitServer(trouble.error);
+    };
+    this.#loop = this.#sweep();
+  }
+
+  async push(event: PushEvent): Promise<void> {
+    const mailboxes = new Set<string>();
+    let whole = event.changes.length === 0;
+    for (const { name, mailbox } of event.changes) {
+      if (mailbox === undefined || TREE_EVENTS.test(name)) whole = true;
+      else mailboxes.add(mailbox);
+    }
+    const result = await this.#follower.look(event.user, whole ? 'account' : mailboxes, 'now');
+    if (!result.ok) throw result.error;
+  }
+
+  pass(options: ActionOptions = {}): Promise<ShadowSummary> {
+    this.#passUnderWay ??= this.#pass(options).finally(() => {
+      this.#passUnderWay = undefined;
+    });
+    return this.#passUnderWay;
+  }
+
+  status(): ShadowStatus {
+    const { trouble, problems, queue, lagMs, context } = this.#follower;
+    const all = problems.list();
+    const stalled = trouble ? problemOf('', trouble.error) : this.#passProblem;
+    const etaMs = context.progress?.etaMs;
+    return {
+      phase: trouble ? 'stalled' : this.#phase,
+      firstPassDone: this.#passes > 0,
+      committedLsn: this.#deps.vault.committedLsn,
+      lagMs,
+      accounts: this.#accounts,
+      accountsSetAside: all.length,
+      queueDepth: queue.depth,
+      problems: all,
+      bursts: this.#follower.bursts,
+      ...(this.#lastPassAt === undefined ? {} : { lastPassAt: this.#lastPassAt }),
+      ...(etaMs === undefined ? {} : { etaMs }),
+      ...(stalled
+        ? { problem: { code: stalled.code, message: stalled.message, remedy: stalled.remedy } }
+        : {}),
+    };
+  }
+
+  metrics(): ShadowMetrics {
+    const { context, queue, lagMs, problems } = this.#follower;
+    const { vault } = this.#deps;
+    return {
+      ...context.counters,
+      passes: this.#passes,
+      errorsByCode: problems.countsByCode(),
+      queueDepth: queue.depth,
+      lagMs,
+      connections: context.pool.size,
+      messagesSetAside: vault.failure === undefined ? vault.catalog.setAside().length : 0,
+      bursts: this.#follower.bursts.length,
+      committedLsn: vault.committedLsn,
+    };
+  }
+
+  get broken(): Promise<UnderstudyError> {
+    return this.#broken.promise;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the engine was stopped'));
+    this.#watchers.stop();
+    await this.#follower.stop();
+    await this.#loop;
+  }
+
+  async #sweep(): Promise<void> {
+    const { clock, config, log } = this.#deps;
+    while (!this.#stopping.signal.aborted) {
+      const began = clock.monotonicMs();
+      if (!this.#follower.trouble) {
+        try {
+          await this.pass({ signal: this.#stopping.signal });
+          this.#passProblem = undefined;
+        } catch (error) {
+          // Trouble reports itself; what is left is a source of accounts that does not answer, or our being stopped.
+          if (!this.#stopping.signal.aborted && !this.#follower.trouble) {
+            this.#passProblem = problemOf('', error);
+            log.error({ err: error }, 'the pass over the server failed, it will be tried again');
+          }
+        }
+      }
+      const rest = config.shadow.sweep - (clock.monotonicMs() - began);
+      await this.#pause(Math.max(rest, 50));
+    }
+  }
+
+  async #pass(options: ActionOptions): Promise<ShadowSummary> {
+    if (this.#phase === 'starting') this.#phase = 'baseline';
+    const summary = await this.#follower.pass(options);
+    this.#passes += 1;
+    this.#accounts = summary.accounts;
+    this.#lastPassAt = this.#deps.clock.wallMs();
+    if (this.#phase !== 'following') {
+      this.#phase = 'following';
+      for (const account of await this.#watchable()) this.#watchers.active(account);
+    }
+    this.#deps.log.info(
+      {
+        lsn: summary.lsn,
+        added: summary.messagesAdded,
+        flags: summary.flagsChanged,
+        removed: summary.messagesRemoved,
+        problems: summary.problems.length,
+      },
+      `looked at ${summary.accounts} accounts: ${
+        summary.problems.length === 0 ? 'all is well' : `${summary.problems.length} problems`
+      }`,
+    );
+    return summary;
+  }
+
+  /** The accounts to watch before any has shown itself active. */
+  async #watchable(): Promise<readonly string[]> {
+    const living = this.#deps.vault.catalog.accounts().filter((row) => row.goneLsn === undefined);
+    return living.slice(0, this.#deps.config.shadow.watch).map(({ account }) => account);
+  }
+
+  /** Waits until the server serves us again, then goes on with a whole pass. */
+  async #awaitServer(cause: UnderstudyError): Promise<void> {
+    const { log } = this.#deps;
+    log.error({ err: cause }, `following is stalled: ${cause.message}`);
+    for (let waitMs = SERVER_RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, SERVER_RETRY_MOST_MS)) {
+      await this.#pause(waitMs);
+      if (this.#stopping.signal.aborted) return;
+      if (await this.#serverAnswers()) break;
+    }
+    log.info({}, 'the server serves us again, following goes on');
+    this.#follower.clearTrouble();
+    this.pass({ signal: this.#stopping.signal }).catch(() => {
+      // It is in the status as trouble or problem, and the sweep tries again.
+    });
+  }
+
+  /** One login decides, with an account that failed before. */
+  async #serverAnswers(): Promise<boolean> {
+    const account = this.#follower.problems.list()[0]?.account;
+    if (account === undefined) return true;
+    try {
+      const connection = await this.#follower.context.pool.connect(account);
+      connection.close();
+      return true;
+    } catch (error) {
+      this.#deps.log.debug({ err: error }, 'the server does not serve us yet');
+      return false;
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await this.#deps.clock.sleep(ms, this.#stopping.signal).catch(() => {
+      // Stopped: the caller looks at the signal.
+    });
+  }
+}

@@ -1,0 +1,283 @@
+/**
+ * Follows the accounts of one server: takes them from the queue, as many at once as the server bears, and looks at
+ * each. One account's failure is its own; a failure of the whole server (it does not answer, it refuses the master
+ * user) or of our disk stops the taking until it is over.
+ */
+import { hasCode, type UnderstudyError } from '../../../lib/index.ts';
+import type { ActionOptions, Burst, MailDeps, Problem, ShadowSummary } from '../types.ts';
+import { followAccount } from './account.ts';
+import { listAccounts } from './accounts.ts';
+import { Bandwidth } from './bandwidth.ts';
+import { ConnectionPool } from './connection-pool.ts';
+import type { AccountOutcome, Counters, FollowContext } from './context.ts';
+import { Pace } from './pace.ts';
+import { AccountProblems, problemOf } from './problems.ts';
+import { PassProgress } from './progress.ts';
+import { AccountQueue, type Scope, type Task, type Urgency } from './queue.ts';
+
+/** Failures that say something about the server, not about one account. */
+const SERVER_FAILURES = [
+  'MAIL_UNREACHABLE',
+  'MAIL_NO_ANSWER',
+  'MAIL_TLS_NOT_OFFERED',
+  'MAIL_TLS_FAILED',
+  'MAIL_TLS_UNVERIFIED',
+  'MAIL_LOGIN_DISABLED',
+  'MAIL_AUTH_FAILED',
+  'MAIL_SECRET_EXPIRED',
+  'MAIL_ACCOUNT_REFUSED',
+];
+/** So many different accounts in a row with such a failure, and none well since: the server is the cause. */
+const SERVER_FAILURES_IN_A_ROW = 3;
+
+const DISK_FAILURES = ['JOURNAL_STORAGE_FULL', 'JOURNAL_STORAGE_FAILED', 'CATALOG_STORAGE_FAILED'];
+
+/** More accounts than this share gone at once look like a broken source of accounts; they get a checkpoint before. */
+const ACCOUNTS_GONE_SHARE = 0.3;
+
+export type LookResult =
+  | { readonly ok: true; readonly outcome: AccountOutcome }
+  | { readonly ok: false; readonly error: unknown };
+
+export interface Trouble {
+  readonly kind: 'server' | 'disk';
+  readonly error: UnderstudyError;
+}
+
+export class Follower {
+  readonly context: FollowContext;
+  readonly problems: AccountProblems;
+  readonly queue: AccountQueue<LookResult>;
+  /** Last bursts of removals, newest last. */
+  readonly bursts: Burst[] = [];
+  readonly #deps: MailDeps;
+  /** When the account was first marked since its last look began, for the lag. */
+  readonly #markedAtMs = new Map<string, number>();
+  readonly #lookingSinceMs = new Map<string, number>();
+  readonly #failedInARow = new Set<string>();
+  #trouble: Trouble | undefined;
+  #stopped = false;
+  readonly #stopping = new AbortController();
+  /** LSN of the last checkpoint's commit, once known. */
+  #checkpointLsn: number | undefined;
+  #active = 0;
+  #idle: (() => void)[] = [];
+  /** Told when trouble begins; `clearTrouble` ends it. */
+  onTrouble: (trouble: Trouble) => void = () => {};
+  /** Told after each look that changed something: who is active. */
+  onChange: (account: string) => void = () => {};
+
+  constructor(deps: MailDeps) {
+    const { shadow } = deps.config;
+    const bandwidth =
+      shadow.bandwidth === undefined ? {} : { bandwidth: new Bandwidth(deps.clock, shadow.bandwidth) };
+    const counters: Counters = {
+      bytesFetched: 0,
+      recordsCommitted: 0,
+      messagesAdded: 0,
+      flagsChanged: 0,
+      messagesRemoved: 0,
+    };
+    this.#deps = deps;
+    this.problems = new AccountProblems(deps.clock);
+    this.queue = new AccountQueue(() => this.#work());
+    this.context = {
+      deps,
+      pool: new ConnectionPool(deps, { keepWarm: shadow.keepWarm, ...bandwidth }),
+      pace: new Pace({ most: shadow.connections }),
+      counters,
+      progress: undefined,
+      onBurst: (burst) => this.#burst(burst),
+    };
+  }
+
+  get trouble(): Trouble | undefined {
+    return this.#trouble;
+  }
+
+  /** Age in ms of the oldest change that was announced and is not committed; 0 when there is none. */
+  get lagMs(): number {
+    const now = this.#deps.clock.monotonicMs();
+    let oldest = now;
+    for (const since of this.#markedAtMs.values()) oldest = Math.min(oldest, since);
+    for (const since of this.#lookingSinceMs.values()) oldest = Math.min(oldest, since);
+    return now - oldest;
+  }
+
+  /** Looks at the account soon; resolves with the outcome of a look that begins after this call. Never rejects. */
+  look(account: string, scope: Scope, urgency: Urgency): Promise<LookResult> {
+    if (this.#stopped) return Promise.resolve({ ok: false, error: new Error('the follower has stopped') });
+    if (this.#trouble?.kind === 'disk') return Promise.resolve({ ok: false, error: this.#trouble.error });
+    if (!this.#markedAtMs.has(account)) this.#markedAtMs.set(account, this.#deps.clock.monotonicMs());
+    return this.queue.mark(account, scope, urgency);
+  }
+
+  /**
+   * One pass: every account that may have changed is looked at. With problems the summary names them; a failure of
+   * the whole server or of the journal is thrown.
+   */
+  async pass(options: ActionOptions = {}): Promise<ShadowSummary> {
+    const { clock, vault } = this.#deps;
+    const progress = new PassProgress(this.#deps.server, clock, options.progress);
+    const { accounts, changed, messages, statusProblem } = await listAccounts(this.context);
+    options.signal?.throwIfAborted();
+    const problems: Problem[] = statusProblem ? [statusProblem] : [];
+    await this.#accountsGone(accounts);
+    const due = changed.filter((account) => !this.problems.isSetAside(account));
+    progress.begin(due.length, messages);
+    this.context.progress = progress;
+    const stop = () => this.queue.drain(() => ({ ok: false, error: options.signal?.reason }));
+    options.signal?.addEventListener('abort', stop, { once: true });
+    const totals = { mailboxes: 0, added: 0, flagsChanged: 0, removed: 0, bytes: 0 };
+    try {
+      await Promise.all(
+        due.map(async (account) => {
+          const result = await this.look(account, 'account', 'soon');
+          progress.accountDone();
+          if (!result.ok) return;
+          totals.mailboxes += result.outcome.mailboxes;
+          totals.added += result.outcome.added;
+          totals.flagsChanged += result.outcome.flagsChanged;
+          totals.removed += result.outcome.removed;
+          totals.bytes += result.outcome.bytes;
+          for (const { mailbox, uid, error } of result.outcome.setAside) {
+            problems.push({ ...problemOf(account, error), mailbox, uid });
+          }
+        }),
+      );
+    } finally {
+      options.signal?.removeEventListener('abort', stop);
+      this.context.progress = undefined;
+    }
+    options.signal?.throwIfAborted();
+    if (this.#trouble) throw this.#trouble.error;
+    await this.#checkpoint();
+    return {
+      lsn: vault.committedLsn,
+      accounts: accounts.length,
+      mailboxes: totals.mailboxes,
+      messagesAdded: totals.added,
+      flagsChanged: totals.flagsChanged,
+      messagesRemoved: totals.removed,
+      bytesFetched: totals.bytes,
+      problems: [...problems, ...this.problems.list()],
+    };
+  }
+
+  /** Ends the trouble and goes on. */
+  clearTrouble(): void {
+    this.#trouble = undefined;
+    this.#failedInARow.clear();
+    this.#work();
+  }
+
+  /** Looks under way are finished, what waits is answered with an error, connections are closed. May be called twice. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.queue.drain(() => ({ ok: false, error: new Error('the follower has stopped') }));
+    const closing = this.#deps.clock.sleep(STOP_WITHIN_MS, this.#stopping.signal).then(
+      () => this.context.pool.close(),
+      () => {}, // everything ended before
+    );
+    if (this.#active > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.#stopping.abort();
+    await closing;
+    this.context.pool.close();
+  }
+
+  #work(): void {
+    while (!this.#stopped && !this.#trouble && this.#active < this.context.pace.limit) {
+      const task = this.queue.take();
+      if (!task) return;
+      this.#active += 1;
+      void this.#look(task).then((result) => {
+        this.#active -= 1;
+        if (this.#active === 0) for (const resolve of this.#idle.splice(0)) resolve();
+        task.finish(result);
+      });
+    }
+  }
+
+  async #look(task: Task<LookResult>): Promise<LookResult> {
+    const { account } = task;
+    this.#lookingSinceMs.set(account, this.#markedAtMs.get(account) ?? this.#deps.clock.monotonicMs());
+    this.#markedAtMs.delete(account);
+    try {
+      const outcome = await followAccount(this.context, account, task.scope);
+      this.problems.recovered(account);
+      this.#failedInARow.clear();
+      if (outcome.added + outcome.flagsChanged + outcome.removed > 0) this.onChange(account);
+      return { ok: true, outcome };
+    } catch (error) {
+      this.#failed(account, error);
+      return { ok: false, error };
+    } finally {
+      this.#lookingSinceMs.delete(account);
+    }
+  }
+
+  #failed(account: string, error: unknown): void {
+    if (DISK_FAILURES.some((code) => hasCode(error, code))) {
+      this.#begin({ kind: 'disk', error: error as UnderstudyError });
+      return;
+    }
+    const problem = this.problems.failed(account, error);
+    this.#deps.log.warn(
+      { account, code: problem.code, err: error },
+      'account set aside, it will be tried again',
+    );
+    if (!SERVER_FAILURES.some((code) => hasCode(error, code))) return;
+    this.#failedInARow.add(account);
+    const { list, from } = this.#deps.config.accounts ?? { list: [], from: 'list' };
+    const enough =
+      from === 'list' ? Math.min(SERVER_FAILURES_IN_A_ROW, list.length) : SERVER_FAILURES_IN_A_ROW;
+    if (this.#failedInARow.size >= enough) this.#begin({ kind: 'server', error: error as UnderstudyError });
+  }
+
+  #begin(trouble: Trouble): void {
+    if (this.#trouble || this.#stopped) return;
+    this.#trouble = trouble;
+    this.#markedAtMs.clear();
+    this.queue.drain(() => ({ ok: false, error: trouble.error }));
+    this.onTrouble(trouble);
+  }
+
+  #burst(burst: Burst): void {
+    this.#deps.log.warn(
+      { ...burst },
+      'a burst of removals was journaled; the state before it is a checkpoint',
+    );
+    this.bursts.push(burst);
+    if (this.bursts.length > 100) this.bursts.shift();
+  }
+
+  /** Accounts that the source no longer names end in the replica; their history stays. */
+  async #accountsGone(accounts: readonly string[]): Promise<void> {
+    const { vault, log } = this.#deps;
+    const named = new Set(accounts);
+    const living = vault.catalog.accounts().filter((row) => row.goneLsn === undefined);
+    const gone = living.filter((row) => !named.has(row.account));
+    if (gone.length === 0) return;
+    if (gone.length > living.length * ACCOUNTS_GONE_SHARE) {
+      await vault.commit([{ t: 'checkpoint', cause: 'burst' }]);
+    }
+    await vault.commit(gone.map(({ account }) => ({ t: 'account-gone', account })));
+    log.warn(
+      { accounts: gone.map(({ account }) => account) },
+      'accounts are no longer named by their source',
+    );
+  }
+
+  /** What changed since the last checkpoint gets one: a point at which the whole server was looked at. */
+  async #checkpoint(): Promise<void> {
+    const { vault } = this.#deps;
+    // The commit record follows its checkpoint record.
+    this.#checkpointLsn ??= (vault.catalog.checkpoints().at(-1)?.lsn ?? 0) + 1;
+    if (vault.committedLsn <= this.#checkpointLsn) return;
+    const { lsn } = await vault.commit([{ t: 'checkpoint', cause: 'pass' }]);
+    this.#checkpointLsn = lsn;
+  }
+}
+
+/** Looks under way get so long to end by themselves. */
+const STOP_WITHIN_MS = 5_000;

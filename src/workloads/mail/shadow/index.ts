@@ -1,0 +1,3 @@
+export { withAccountLock } from './account-lock.ts';
+export { startShadow } from './engine.ts';
+export { shadowOnce } from './once.ts';

@@ -1,0 +1,344 @@
+/**
+ * Brings one mailbox of the replica up to date: flag changes and additions are journaled here, in steps that are
+ * each consistent; removals are handed back, for they come after the additions of all mailboxes.
+ *
+ * With QRESYNC (RFC 7162) the server says what changed; without, UIDs and flags of all messages are compared.
+ * The position (UIDNEXT, HIGHESTMODSEQ) moves last: after a crash the same changes are read again, and what is
+ * known already is not journaled twice.
+ */
+import type { SetAsideRow } from '../../../catalog/index.ts';
+import type { MailboxId, PositionRecord, SetAsideRecord, StepRecord } from '../../../journal/index.ts';
+import type { UnderstudyError } from '../../../lib/index.ts';
+import { mailErrors } from '../errors.ts';
+import {
+  countOfRanges,
+  type ImapConnection,
+  normalizeFlags,
+  normalizeRanges,
+  parseSequenceSet,
+  rangesHold,
+  rangesOfUids,
+  type SelectedMailbox,
+  type UidRange,
+  uidsOfRanges,
+} from '../imap/index.ts';
+import { fetchMessages, type Suspects } from './bodies.ts';
+import type { FollowContext } from './context.ts';
+
+export interface MailboxJob {
+  readonly account: string;
+  readonly id: MailboxId;
+  readonly name: string;
+  readonly uidValidity: number;
+  /** From LIST-STATUS, for servers that do not tell UIDNEXT on EXAMINE. */
+  readonly uidNext?: number;
+  /** The position that the replica has; absent before the first look. */
+  readonly known?: { readonly uidNext: number; readonly highestModSeq?: string };
+  /** Nothing of the account is held yet: no use to ask for ids before bodies. */
+  readonly firstLook: boolean;
+  readonly suspects: Suspects;
+}
+
+export interface MailboxOutcome {
+  added: number;
+  flagsChanged: number;
+  bytes: number;
+  setAside: { mailbox: string; uid: number; error: UnderstudyError }[];
+  /** UIDs that the replica holds and the server no longer. */
+  vanished: UidRange[];
+  /** To be committed with the removals; absent when nothing moved. */
+  position: PositionRecord | undefined;
+}
+
+const FLAG_CHANGES_PER_STEP = 1_000;
+const COMPARED_PER_REQUEST = 2_000;
+/** Up to so many UIDs a range is asked for as it is; a wider one is searched first, for it may be sparse. */
+const RANGE_WITHOUT_SEARCH = 1_000;
+/** Up to so many vanished UIDs are looked up one by one; more are found by walking the mailbox once. */
+const VANISHED_LOOKED_UP = 1_000;
+
+export async function followMailbox(
+  context: FollowContext,
+  connection: ImapConnection,
+  job: MailboxJob,
+): Promise<MailboxOutcome> {
+  const follow = new MailboxFollow(context, connection, job);
+  return await follow.run();
+}
+
+class MailboxFollow {
+  readonly #context: FollowContext;
+  readonly #connection: ImapConnection;
+  readonly #job: MailboxJob;
+  readonly #outcome: MailboxOutcome = {
+    added: 0,
+    flagsChanged: 0,
+    bytes: 0,
+    setAside: [],
+    vanished: [],
+    position: undefined,
+  };
+  /** UIDs below the known UIDNEXT that the server shows and the replica lacks. */
+  readonly #missing: number[] = [];
+  #flagChanges: StepRecord[] = [];
+  /** The final position is in a step already. */
+  #positioned = false;
+  /** Steps on their way to the disk; awaited before this mailbox counts as done. */
+  #commits: Promise<unknown>[] = [];
+
+  constructor(context: FollowContext, connection: ImapConnection, job: MailboxJob) {
+    this.#context = context;
+    this.#connection = connection;
+    this.#job = job;
+  }
+
+  async run(): Promise<MailboxOutcome> {
+    const { known } = this.#job;
+    const resync = known?.highestModSeq !== undefined && this.#connection.enabled.has('QRESYNC');
+    const began = this.#context.deps.clock.monotonicMs();
+    const opening = this.#connection.examine(this.#job.name);
+    const changes =
+      resync && known.uidNext > 1 ? this.#changesSince(known.uidNext, known.highestModSeq ?? '') : undefined;
+    // Its failure is that of `opening` too; that one is reported.
+    changes?.catch(() => {});
+    const mailbox = await opening;
+    this.#context.pace.answered(this.#context.deps.clock.monotonicMs() - began);
+    this.#mustBeTheSame(mailbox);
+    await changes;
+    const compare = known !== undefined && known.uidNext > 1 && !resync;
+    if (compare) await this.#compareAll(known.uidNext);
+
+    const uidNext = mailbox.uidNext ?? this.#job.uidNext ?? (await this.#highestUid()) + 1;
+    await this.#fetchNew(mailbox, uidNext);
+    await this.#settle();
+    if (!compare && !this.#countIsRight(mailbox)) {
+      await this.#compareAll(uidNext);
+      await this.#fetch(mailbox, rangesOfUids(this.#takeMissing()), uidNext);
+      await this.#settle();
+    }
+
+    const moved = known?.uidNext !== uidNext || known.highestModSeq !== mailbox.highestModSeq;
+    if (this.#outcome.vanished.length > 0 || (moved && !this.#positioned)) {
+      this.#outcome.position = this.#position(uidNext, mailbox.highestModSeq);
+    }
+    return this.#outcome;
+  }
+
+  #mustBeTheSame(mailbox: SelectedMailbox): void {
+    if (mailbox.uidValidity === this.#job.uidValidity) return;
+    throw mailErrors.make(
+      'MAIL_MAILBOX_MOVED',
+      `${this.#job.account}/${this.#job.name} has UIDVALIDITY ${mailbox.uidValidity}, expected ${this.#job.uidValidity}`,
+    );
+  }
+
+  /** QRESYNC: flags and removals since the known MODSEQ. */
+  async #changesSince(uidNext: number, modSeq: string): Promise<void> {
+    const gone: UidRange[] = [];
+    await this.#connection.fetch(
+      [{ from: 1, to: uidNext - 1 }],
+      { flags: true },
+      (message) => {
+        const held = this.#held(message.uid);
+        if (!held) this.#missing.push(message.uid);
+        else this.#compareFlags(message.uid, held.flags, message.flags ?? []);
+      },
+      { changedSince: modSeq, onVanished: (uids) => gone.push(...(parseSequenceSet(uids) ?? [])) },
+    );
+    this.#outcome.vanished = this.#heldOf(normalizeRanges(gone));
+  }
+
+  /** Without QRESYNC, or when the counts do not agree: every UID and its flags, in bounded pieces. */
+  async #compareAll(uidNext: number): Promise<void> {
+    const { catalog } = this.#context.deps.vault;
+    const gone: number[] = [];
+    let from = 1;
+    const compare = async (held: ReadonlyMap<number, readonly string[]>, to: number) => {
+      const seen = new Set<number>();
+      await this.#connection.fetch([{ from, to }], { flags: true }, (message) => {
+        if (seen.has(message.uid)) return;
+        seen.add(message.uid);
+        const flags = held.get(message.uid);
+        if (flags === undefined) this.#missing.push(message.uid);
+        else this.#compareFlags(message.uid, flags, message.flags ?? []);
+      });
+      for (const uid of held.keys()) if (!seen.has(uid)) gone.push(uid);
+      from = to + 1;
+    };
+    let held = new Map<number, readonly string[]>();
+    let last = 0;
+    for (const { uid, flags } of catalog.uidsWithFlags(this.#job.id)) {
+      if (uid >= uidNext) break;
+      if (held.size === COMPARED_PER_REQUEST) {
+        await compare(held, last);
+        held = new Map();
+      }
+      held.set(uid, flags);
+      last = uid;
+    }
+    if (from < uidNext) await compare(held, uidNext - 1);
+    this.#outcome.vanished = rangesOfUids(gone.sort((a, b) => a - b));
+  }
+
+  /**
+   * An honest server and a whole replica have the same number of messages; where they do not, all are compared:
+   * a message that the server left out of an answer must not be missing for good.
+   */
+  #countIsRight(mailbox: SelectedMailbox): boolean {
+    const { catalog } = this.#context.deps.vault;
+    const held = catalog.countMessages(this.#job.id).messages + this.#setAside().length;
+    return held - countOfRanges(this.#outcome.vanished) === mailbox.exists;
+  }
+
+  #setAside(): SetAsideRow[] {
+    const { catalog } = this.#context.deps.vault;
+    return catalog.setAside(this.#job.account).filter((row) => row.mailboxId === this.#job.id);
+  }
+
+  /** UIDs found missing that were not set aside just now, ascending. */
+  #takeMissing(): number[] {
+    const tried = new Set(this.#outcome.setAside.map(({ uid }) => uid));
+    const missing = new Set(this.#missing.filter((uid) => !tried.has(uid)));
+    this.#missing.length = 0;
+    return [...missing].sort((a, b) => a - b);
+  }
+
+  async #fetchNew(mailbox: SelectedMailbox, uidNext: number): Promise<void> {
+    const from = this.#job.known?.uidNext ?? 1;
+    for (const { uid } of this.#setAside()) if (uid < from) this.#missing.push(uid);
+    const behind = this.#takeMissing();
+    const ranges = rangesOfUids(behind);
+    if (from < uidNext) {
+      const sparse = uidNext - from > RANGE_WITHOUT_SEARCH;
+      ranges.push(
+        ...(sparse
+          ? await this.#connection.search(`UID ${from}:${uidNext - 1}`)
+          : [{ from, to: uidNext - 1 }]),
+      );
+    }
+    await this.#fetch(mailbox, this.#withoutHeld(normalizeRanges(ranges), from), uidNext);
+  }
+
+  async #fetch(mailbox: SelectedMailbox, ranges: readonly UidRange[], uidNext: number): Promise<void> {
+    if (ranges.length === 0) return;
+    const { progress } = this.#context;
+    const { known } = this.#job;
+    progress?.found(this.#job.account, countOfRanges(ranges));
+    // Before the first whole look the changes since its beginning are what the next look has to ask for.
+    const modSeq = known?.highestModSeq ?? mailbox.highestModSeq;
+    let reached = known?.uidNext ?? 1;
+    await fetchMessages(
+      this.#context,
+      this.#connection,
+      {
+        account: this.#job.account,
+        mailbox: this.#job.name,
+        id: this.#job.id,
+        ranges,
+        idsFirst: !this.#job.firstLook,
+        suspects: this.#job.suspects,
+      },
+      async (window) => {
+        const news = window.records.filter((record) => record.t === 'message' || this.#isNews(record));
+        const added = window.records.reduce((count, record) => count + (record.t === 'message' ? 1 : 0), 0);
+        reached = Math.max(reached, Math.min(window.upTo + 1, uidNext));
+        this.#outcome.added += added;
+        this.#outcome.bytes += window.bytes;
+        this.#context.counters.bytesFetched += window.bytes;
+        for (const { uid, error } of window.setAside) {
+          this.#outcome.setAside.push({ mailbox: this.#job.name, uid, error });
+        }
+        progress?.fetched(added, window.bytes);
+        if (news.length === 0) return;
+        // The last step of a mailbox without removals carries its final position, which saves a commit.
+        const final = window.last && this.#flagChanges.length === 0 && this.#outcome.vanished.length === 0;
+        if (final) this.#positioned = true;
+        const position = final
+          ? this.#position(uidNext, mailbox.highestModSeq)
+          : this.#position(reached, modSeq);
+        this.#commit([...news, final ? position : { ...position, complete: false }]);
+        // Two steps on their way keep the disk busy; more would only hold memory.
+        if (this.#commits.length > 2) await this.#commits.shift();
+      },
+    );
+  }
+
+  /** A message that stays set aside for the same cause is not journaled again. */
+  #isNews(record: SetAsideRecord): boolean {
+    return !this.#setAside().some((row) => row.uid === record.uid && row.code === record.code);
+  }
+
+  #compareFlags(uid: number, held: readonly string[], served: readonly string[]): void {
+    const flags = normalizeFlags(served);
+    if (flags.length === held.length && flags.every((flag, index) => flag === held[index])) return;
+    this.#flagChanges.push({ t: 'flags', id: this.#job.id, uid, flags });
+    this.#outcome.flagsChanged += 1;
+    if (this.#flagChanges.length >= FLAG_CHANGES_PER_STEP) this.#commitFlags();
+  }
+
+  #commitFlags(): void {
+    if (this.#flagChanges.length === 0) return;
+    this.#commit(this.#flagChanges);
+    this.#flagChanges = [];
+  }
+
+  async #settle(): Promise<void> {
+    this.#commitFlags();
+    await Promise.all(this.#commits.splice(0));
+  }
+
+  #commit(records: readonly StepRecord[]): void {
+    this.#context.counters.recordsCommitted += records.length + 1;
+    const commit = this.#context.deps.vault.commit(records);
+    // Awaited in `run`; without this a failure before that would count as unhandled.
+    commit.catch(() => {});
+    this.#commits.push(commit);
+  }
+
+  #position(uidNext: number, highestModSeq: string | undefined): PositionRecord {
+    return {
+      t: 'position',
+      id: this.#job.id,
+      uidNext,
+      ...(highestModSeq === undefined ? {} : { highestModSeq }),
+    };
+  }
+
+  #held(uid: number): { readonly uid: number; readonly flags: readonly string[] } | undefined {
+    const row = this.#context.deps.vault.catalog.messages(this.#job.id, { afterUid: uid - 1, limit: 1 })[0];
+    return row?.uid === uid ? row : undefined;
+  }
+
+  #heldOf(ranges: readonly UidRange[]): UidRange[] {
+    if (ranges.length === 0) return [];
+    const held: number[] = [];
+    if (countOfRanges(ranges) <= VANISHED_LOOKED_UP) {
+      for (const uid of uidsOfRanges(ranges)) if (this.#held(uid)) held.push(uid);
+    } else {
+      for (const { uid } of this.#context.deps.vault.catalog.uidsWithFlags(this.#job.id)) {
+        if (rangesHold(ranges, uid)) held.push(uid);
+      }
+    }
+    return rangesOfUids(held);
+  }
+
+  /** An interrupted look may have committed messages beyond its position. */
+  #withoutHeld(ranges: UidRange[], from: number): UidRange[] {
+    const { catalog } = this.#context.deps.vault;
+    if (catalog.messages(this.#job.id, { afterUid: from - 1, limit: 1 }).length === 0) return ranges;
+    const held = new Set<number>();
+    for (let after = from - 1; ; ) {
+      const rows = catalog.messages(this.#job.id, { afterUid: after, limit: 5_000 });
+      for (const row of rows) held.add(row.uid);
+      if (rows.length < 5_000) break;
+      after = rows.at(-1)?.uid as number;
+    }
+    const wanted: number[] = [];
+    for (const uid of uidsOfRanges(ranges)) if (!held.has(uid)) wanted.push(uid);
+    return rangesOfUids(wanted);
+  }
+
+  async #highestUid(): Promise<number> {
+    return (await this.#connection.search('ALL')).at(-1)?.to ?? 0;
+  }
+}
