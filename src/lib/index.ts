@@ -17,3 +17,4 @@ export {
 export { createLog, type Log, silentLog } from './log.ts';
 export { nearest } from './nearest.ts';
 export type { Progress, ProgressListener } from './progress.ts';
+export { Random } from './random.ts';
