@@ -1,6 +1,8 @@
 export { bodyPieces } from './body-pieces.ts';
+export { FaultyStorage, type PlannedFault } from './faulty-storage.ts';
 export { loadKeyFile } from './key-file.ts';
 export { localStorage } from './local-storage.ts';
+export { MemoryStorage } from './memory-storage.ts';
 export type { JournalReaderOptions, JournalWriterOptions } from './options.ts';
 export { type JournalFrame, type JournalInfo, JournalReader, type SegmentInfo } from './reader.ts';
 export {
