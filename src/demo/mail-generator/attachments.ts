@@ -123,10 +123,10 @@ function logLines(bytes: number, random: Random): Buffer {
 
 const pad = (value: number) => String(value).padStart(2, '0');
 
-/** Many megabytes of lines are made from a few hundred kilobytes of them. */
+/** Many megabytes of lines are made from a few thousand of them. */
 function repeatedLines(head: string, bytes: number, line: (at: number) => string): Buffer {
   const lines: string[] = [];
-  const fresh = Math.min(bytes, 200_000);
+  const fresh = Math.min(bytes, 60_000);
   for (let size = head.length + 2; size < fresh; ) {
     const next = line(lines.length);
     lines.push(next);

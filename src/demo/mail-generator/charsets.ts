@@ -14,6 +14,8 @@ export type Charset =
 
 /** Encodes `text`; what the character set lacks becomes `?`. */
 export function encodeText(text: string, charset: Charset): Buffer {
+  // All of these character sets write ASCII as it is, and most text is that.
+  if (Buffer.byteLength(text) === text.length) return Buffer.from(text, 'latin1');
   switch (charset) {
     case 'utf-8':
       return Buffer.from(text, 'utf8');
