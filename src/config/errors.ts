@@ -58,10 +58,4 @@ export const configErrors = defineErrors({
       'A secret is given by reference, and the file or the environment variable is absent, unreadable or empty.',
     remedy: 'Provide the secret where the reference points, or correct the reference.',
   },
-  CONFIG_KEY_INVALID: {
-    kind: 'usage',
-    retry: 'after-repair',
-    summary: 'The journal key file does not hold a key of 32 bytes.',
-    remedy: 'Make a key with: openssl rand -hex 32 > FILE',
-  },
 });

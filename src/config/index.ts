@@ -1,6 +1,5 @@
 export { configErrors } from './errors.ts';
-export { journalKeyOf, readJournalKey } from './journal-key.ts';
-export { type Config, loadConfig, parseConfig } from './load.ts';
+export { type Config, emptyConfig, loadConfig, parseConfig } from './load.ts';
 export { configurationPage } from './reference-page.ts';
 export type { AccountEntry, DirectoryConfig, ListenAddress, MailServerConfig, PairConfig } from './schema.ts';
 export { isBrokenReference, Secret } from './secret.ts';

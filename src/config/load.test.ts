@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { UnderstudyError } from '../lib/index.ts';
-import { checkSecrets, loadConfig, parseConfig, readJournalKey } from './index.ts';
+import { checkSecrets, loadConfig, parseConfig } from './index.ts';
 
 const RIGHT = `site: hq
 dataDir: data
@@ -260,18 +260,4 @@ test('an absent file has its own code and names init', () => {
     code: 'CONFIG_NOT_FOUND',
     remedy: /understudy init/,
   });
-});
-
-test('a journal key is read raw, hexadecimal or base64, and anything else is refused', (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'understudy-key-'));
-  t.after(() => rmSync(dir, { recursive: true }));
-  const key = Buffer.alloc(32, 0xa5);
-  const file = join(dir, 'key');
-  for (const content of [key, `${key.toString('hex')}\n`, key.toString('base64')]) {
-    writeFileSync(file, content);
-    assert.deepEqual(Buffer.from(readJournalKey(file)), key);
-  }
-  writeFileSync(file, 'short');
-  assert.throws(() => readJournalKey(file), { code: 'CONFIG_KEY_INVALID' });
-  assert.throws(() => readJournalKey(join(dir, 'none')), { code: 'CONFIG_SECRET_MISSING' });
 });

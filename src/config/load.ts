@@ -43,6 +43,11 @@ export function parseConfig(text: string, file: string): Config {
   return locate(parsed.data, resolve(file));
 }
 
+/** A configuration without servers, for what works where there is no file. */
+export function emptyConfig(): Config {
+  return parseConfig('dataDir: .\nservers: {}\n', 'understudy.yaml');
+}
+
 function readConfigText(file: string): string {
   try {
     return readFileSync(file, 'utf8');

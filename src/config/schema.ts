@@ -341,7 +341,7 @@ export const configSchema = z.strictObject({
       encryption: z
         .strictObject({
           keyFile: text().describe(
-            'File with a key of 32 bytes (`openssl rand -hex 32`), relative to the configuration file. Without the file nothing can be restored: keep a copy elsewhere.',
+            'File with a key of 32 bytes that only its owner can read: `openssl rand -hex 32 > FILE && chmod 600 FILE`. Without the key nothing can be restored: keep a copy elsewhere.',
           ),
         })
         .optional()

@@ -1,0 +1,45 @@
+/**
+ * What main.ts supplies: the real vaults, workloads and directories. All are loaded when first used, so that a
+ * command pays for what it needs only.
+ */
+import type { Vault, VaultReader } from '../catalog/index.ts';
+import type { Config, DirectoryConfig } from '../config/index.ts';
+import type { Clock, Log, ProgressListener } from '../lib/index.ts';
+import type {
+  AccountDirectory,
+  ActionOptions,
+  MailDeps,
+  RestoreReport,
+  RestoreRequest,
+  ShadowEngine,
+  ShadowSummary,
+  VerifyReport,
+  VerifyRequest,
+} from '../workloads/mail/index.ts';
+
+export interface MailWorkload {
+  startShadow(deps: MailDeps): ShadowEngine;
+  shadowOnce(deps: MailDeps, options: ActionOptions): Promise<ShadowSummary>;
+  restoreMail(deps: MailDeps, request: RestoreRequest, options: ActionOptions): Promise<RestoreReport>;
+  verifyMail(deps: MailDeps, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
+}
+
+export interface VaultPlace {
+  readonly config: Config;
+  /** The vault's folder. */
+  readonly dir: string;
+  readonly log: Log;
+  /** Told about a long opening: recovery, catching up. */
+  readonly progress?: ProgressListener;
+}
+
+export interface Adapters {
+  readonly clock: Clock;
+  /** @throws CATALOG_VAULT_LOCKED, CATALOG_VAULT_UNWRITABLE, JOURNAL_… */
+  openVault(place: VaultPlace): Promise<Vault>;
+  /** @throws CATALOG_VAULT_MISSING, CATALOG_MISSING, JOURNAL_… */
+  openReader(place: VaultPlace): Promise<VaultReader>;
+  mail(): Promise<MailWorkload>;
+  /** The directory, asked for the accounts of the server with this `host`. */
+  directory(config: DirectoryConfig, host: string, log: Log): Promise<AccountDirectory>;
+}

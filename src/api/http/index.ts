@@ -1,0 +1,1 @@
+export { openApiDocument, type RunningHttp, startHttp } from './server.ts';

@@ -1,0 +1,86 @@
+/** The core of a process of its own: opens what an operation needs and closes it after. */
+import { join } from 'node:path';
+import type { Vault } from '../catalog/index.ts';
+import { type Config, checkSecrets, directoryOf, serverNamed } from '../config/index.ts';
+import type { Log } from '../lib/index.ts';
+import type { MailDeps } from '../workloads/mail/index.ts';
+import type { Adapters } from './adapters.ts';
+import type { Core } from './core.ts';
+
+export interface CoreParts {
+  readonly config: Config;
+  readonly adapters: Adapters;
+  readonly log: Log;
+}
+
+export function inProcessCore(parts: CoreParts): Core {
+  const { config, adapters, log } = parts;
+  const vaultDir = (server: string) => vaultDirOf(config, server);
+
+  const core: Core = {
+    config,
+    clock: adapters.clock,
+    log,
+    vaultDir,
+    async withVaultWriter(server, work) {
+      const vault = await adapters.openVault({ config, dir: vaultDir(server), log: log.child({ server }) });
+      try {
+        return await work(vault);
+      } finally {
+        await vault.close();
+      }
+    },
+    async withReader(server, work) {
+      const reader = await adapters.openReader({ config, dir: vaultDir(server), log: log.child({ server }) });
+      try {
+        return await work(reader);
+      } finally {
+        await reader.close();
+      }
+    },
+    mail: {
+      shadowOnce: (server, options) => withDeps(server, (mail, deps) => mail.shadowOnce(deps, options)),
+      restore: (server, request, options) =>
+        withDeps(server, (mail, deps) => mail.restoreMail(deps, request, options)),
+      verify: (server, request, options) =>
+        withDeps(server, (mail, deps) => mail.verifyMail(deps, request, options)),
+      status: async () => undefined,
+    },
+  };
+
+  async function withDeps<T>(
+    server: string,
+    work: (mail: Awaited<ReturnType<Adapters['mail']>>, deps: MailDeps) => Promise<T>,
+  ): Promise<T> {
+    // Before the vault is opened: a missing secret must change nothing, not even make a folder.
+    checkSecrets(serverNamed(config, server));
+    const mail = await adapters.mail();
+    return core.withVaultWriter(server, async (vault) => work(mail, await mailDeps(parts, server, vault)));
+  }
+
+  return core;
+}
+
+/** What the mail workload works with on this server. */
+export async function mailDeps(parts: CoreParts, server: string, vault: Vault): Promise<MailDeps> {
+  const { config, adapters, log } = parts;
+  const serverConfig = serverNamed(config, server);
+  const directoryConfig = directoryOf(config, server);
+  const serverLog = log.child({ server });
+  return {
+    server,
+    config: serverConfig,
+    vault,
+    clock: adapters.clock,
+    log: serverLog,
+    ...(directoryConfig === undefined
+      ? {}
+      : { directory: await adapters.directory(directoryConfig, serverConfig.host, serverLog) }),
+  };
+}
+
+/** @throws CONFIG_UNKNOWN_SERVER */
+export function vaultDirOf(config: Config, server: string): string {
+  serverNamed(config, server);
+  return join(config.dataDir, server);
+}

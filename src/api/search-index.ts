@@ -1,0 +1,19 @@
+/** Brings the search index of a vault up to its journal. */
+import type { VaultReader } from '../catalog/index.ts';
+import type { Core } from './core.ts';
+import type { OperationContext } from './operation.ts';
+
+/** May be repeated, and by several threads at once. */
+export async function updateSearchIndex(
+  core: Core,
+  reader: VaultReader,
+  context: OperationContext,
+): Promise<void> {
+  const { SearchIndex } = await import('../history/index.ts');
+  const index = SearchIndex.open(reader.dir, reader.catalog.journalId, core.log);
+  try {
+    await index.catchUp(reader, { clock: core.clock, onProgress: context.progress, signal: context.signal });
+  } finally {
+    index.close();
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * What a service keeps in the data folder beside the vaults:
+ *   service.sqlite   an exclusive transaction is held on it while a service runs; the operating system lets go of it
+ *                    with the process, so nothing has to be cleaned up after a kill
+ *   service.json     where the service answers, for the command line; only believed while something answers there
+ *   api-token        the bearer token of the HTTP interface, readable by its owner only
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { messageOf } from '../../lib/index.ts';
+import { apiErrors } from '../errors.ts';
+
+export interface ServiceNote {
+  readonly pid: number;
+  readonly url: string;
+}
+
+/** Holds the data folder for one service. */
+export class DataDir {
+  readonly #db: DatabaseSync;
+  readonly #dir: string;
+
+  private constructor(db: DatabaseSync, dir: string) {
+    this.#db = db;
+    this.#dir = dir;
+  }
+
+  /** @throws API_SERVICE_RUNNING, API_DATA_DIR_UNUSABLE */
+  static take(dir: string): DataDir {
+    let db: DatabaseSync | undefined;
+    try {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      db = new DatabaseSync(join(dir, 'service.sqlite'));
+      db.exec('BEGIN EXCLUSIVE');
+      return new DataDir(db, dir);
+    } catch (error) {
+      db?.close();
+      if (isBusy(error)) {
+        const note = serviceNote(dir);
+        const who = note === undefined ? 'another service' : `process ${note.pid}, answering at ${note.url}`;
+        throw apiErrors.make('API_SERVICE_RUNNING', `the data folder ${dir} is in use by ${who}`, {
+          details: { dataDir: dir, ...note },
+        });
+      }
+      throw apiErrors.make(
+        'API_DATA_DIR_UNUSABLE',
+        `cannot use the data folder ${dir}: ${messageOf(error)}`,
+        {
+          cause: error,
+          details: { dataDir: dir },
+        },
+      );
+    }
+  }
+
+  /** Says where this service answers. */
+  announce(url: string): void {
+    const note: ServiceNote = { pid: process.pid, url };
+    writeFileSync(join(this.#dir, 'service.json'), `${JSON.stringify(note)}\n`, { mode: 0o644 });
+  }
+
+  /** The token of this folder's services; made at first use and kept. */
+  token(): string {
+    const file = join(this.#dir, 'api-token');
+    if (!existsSync(file)) {
+      writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+    }
+    return readFileSync(file, 'utf8').trim();
+  }
+
+  release(): void {
+    if (!this.#db.isOpen) return;
+    rmSync(join(this.#dir, 'service.json'), { force: true });
+    this.#db.close();
+  }
+}
+
+/** What the last service said about itself, if it is still there to read. */
+export function serviceNote(dataDir: string): ServiceNote | undefined {
+  try {
+    return JSON.parse(readFileSync(join(dataDir, 'service.json'), 'utf8')) as ServiceNote;
+  } catch {
+    // Absent, or half written by a service that died: either way no service says where it is.
+    return undefined;
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return ((error as { errcode?: number }).errcode ?? 0) % 256 === 5;
+}

@@ -1,0 +1,3 @@
+export { DataDir, type ServiceNote, serviceNote } from './data-dir.ts';
+export { type RunningService, startService } from './service.ts';
+export { runServiceThread } from './thread.ts';

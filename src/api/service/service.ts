@@ -1,0 +1,112 @@
+/** The near-line service: one thread per shadowed server, one that reads, and the HTTP interface in the main one. */
+import { shadowedServers } from '../../config/index.ts';
+import type { Core } from '../core.ts';
+import { apiErrors } from '../errors.ts';
+import { startHttp } from '../http/index.ts';
+import { type CoreParts, inProcessCore } from '../in-process.ts';
+import type { Operation, OperationContext } from '../operation.ts';
+import { DataDir } from './data-dir.ts';
+import { keepSearchIndexed } from './search-keeper.ts';
+import { ThreadHost } from './thread-host.ts';
+
+export interface RunningService {
+  /** Where it answers: `http://127.0.0.1:7700`. */
+  readonly url: string;
+  /** Ends what runs, finishes commits, closes vaults, lets the data folder go. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the service. `entry` is the module that a thread begins with.
+ * @throws API_SERVICE_RUNNING, API_ADDRESS_IN_USE, API_DATA_DIR_UNUSABLE, and what keeps a vault closed for good
+ */
+export async function startService(parts: CoreParts, entry: URL): Promise<RunningService> {
+  const { config, log } = parts;
+  const dataDir = DataDir.take(config.dataDir);
+  const threads: ThreadHost[] = [];
+  const startThread = async (server?: string) => {
+    const start = { configFile: config.file, ...(server === undefined ? {} : { server }) };
+    const thread = await ThreadHost.start({ entry, start, clock: parts.adapters.clock, log });
+    threads.push(thread);
+    return thread;
+  };
+  const stopThreads = () => Promise.all(threads.map((thread) => thread.stop()));
+
+  try {
+    const vaults = new Map<string, ThreadHost>();
+    for (const server of shadowedServers(config)) vaults.set(server, await startThread(server));
+    const readers = lazily(() => startThread());
+    const core = mainThreadCore(parts, vaults);
+    const indexing = keepSearchIndexed({ vaults, readers, clock: parts.adapters.clock, log });
+    const http = await startHttp({
+      config,
+      log,
+      clock: parts.adapters.clock,
+      token: dataDir.token(),
+      threads: { vaults, operate: (...call) => operate({ core, vaults, readers }, ...call) },
+    });
+    dataDir.announce(http.url);
+    log.info({ url: http.url, servers: [...vaults.keys()] }, 'the service is up');
+    const stop = lazily(async () => {
+      await http.stop();
+      await indexing.stop();
+      await stopThreads();
+      dataDir.release();
+      log.info({}, 'the service has stopped');
+    });
+    return { url: http.url, stop };
+  } catch (error) {
+    await stopThreads();
+    dataDir.release();
+    throw error;
+  }
+}
+
+interface Places {
+  readonly core: Core;
+  readonly vaults: ReadonlyMap<string, ThreadHost>;
+  readonly readers: () => Promise<ThreadHost>;
+}
+
+async function operate(
+  places: Places,
+  operation: Operation,
+  input: unknown,
+  context: OperationContext,
+): Promise<unknown> {
+  if (operation.placement === 'live') return operation.handler(places.core, input as never, context);
+  const server = (input as { server?: string }).server;
+  const vault = server === undefined ? undefined : places.vaults.get(server);
+  const thread =
+    operation.placement === 'needs-vault-writer' && vault !== undefined ? vault : await places.readers();
+  return thread.call('operate', { name: operation.name, input }, context);
+}
+
+/** For operations about the service itself: reads beside the threads and asks them how it goes. */
+function mainThreadCore(parts: CoreParts, vaults: ReadonlyMap<string, ThreadHost>): Core {
+  const base = inProcessCore(parts);
+  const elsewhere = () =>
+    Promise.reject(apiErrors.make('API_DEFECT', 'the main thread does no work on a server'));
+  return {
+    ...base,
+    withVaultWriter: elsewhere,
+    mail: {
+      shadowOnce: elsewhere,
+      restore: elsewhere,
+      verify: elsewhere,
+      status: async (server) => vaults.get(server)?.status(),
+    },
+  };
+}
+
+/** Calls `make` at the first call and gives its one result to all; a failure is not kept. */
+function lazily<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
+}

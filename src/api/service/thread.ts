@@ -1,0 +1,121 @@
+/** The inside of a service's thread: one server's vault, or (without a server) reading in any vault. */
+import type { MessagePort } from 'node:worker_threads';
+import { loadConfig } from '../../config/index.ts';
+import { createLog } from '../../lib/index.ts';
+import type { Adapters } from '../adapters.ts';
+import type { Core } from '../core.ts';
+import { asOperatingError } from '../defects.ts';
+import { apiErrors } from '../errors.ts';
+import { type CoreParts, inProcessCore } from '../in-process.ts';
+import { operationNamed } from '../operations/index.ts';
+import { answerCalls, type Handlers } from '../rpc.ts';
+import { updateSearchIndex } from '../search-index.ts';
+import type { ThreadMethods, ThreadReady, ThreadStart } from '../threads.ts';
+import { type Following, VaultKeeper } from './vault-keeper.ts';
+
+/** Runs until `stop` is called; says on `port` first whether it could start. */
+export async function runServiceThread(
+  port: MessagePort,
+  start: ThreadStart,
+  adapters: Adapters,
+): Promise<void> {
+  const say = (message: ThreadReady) => port.postMessage(message);
+  try {
+    const config = loadConfig(start.configFile);
+    const parts: CoreParts = {
+      config,
+      adapters,
+      log: createLog(config.log.level).child({ site: config.site }),
+    };
+    const methods =
+      start.server === undefined
+        ? readingMethods(parts, port)
+        : vaultMethods(parts, start.server, await VaultKeeper.start(parts, start.server), port);
+    answerCalls<ThreadMethods>(port, methods);
+    say({ ready: true });
+  } catch (error) {
+    say({ error: asOperatingError(error).toJSON() });
+    port.close();
+  }
+}
+
+function vaultMethods(
+  parts: CoreParts,
+  server: string,
+  keeper: VaultKeeper,
+  port: MessagePort,
+): Handlers<ThreadMethods> {
+  const core = vaultThreadCore(parts, server, () => keeper.following());
+  return {
+    operate: operateWith(core),
+    push: async (event) => {
+      await keeper.following().engine.push(event);
+      return undefined;
+    },
+    index: () => {
+      throw apiErrors.make('API_DEFECT', 'a vault’s thread does not index for search');
+    },
+    status: () => keeper.status(),
+    metrics: () => keeper.metrics(),
+    stop: async () => {
+      await keeper.stop();
+      closeAfterAnswer(port);
+      return undefined;
+    },
+  };
+}
+
+function readingMethods(parts: CoreParts, port: MessagePort): Handlers<ThreadMethods> {
+  const core = inProcessCore(parts);
+  const notHere = () => {
+    throw apiErrors.make('API_DEFECT', 'the reading thread follows no server');
+  };
+  return {
+    operate: operateWith(core),
+    index: async ({ server }, context) => {
+      await core.withReader(server, (reader) => updateSearchIndex(core, reader, context));
+      return undefined;
+    },
+    push: notHere,
+    status: notHere,
+    metrics: () => ({ restarts: 0, errorsByCode: {} }),
+    stop: () => {
+      closeAfterAnswer(port);
+      return undefined;
+    },
+  };
+}
+
+function operateWith(core: Core): Handlers<ThreadMethods>['operate'] {
+  return async ({ name, input }, context) => {
+    const operation = await operationNamed(name);
+    return operation.handler(core, input as never, context);
+  };
+}
+
+/** The core of the thread that has `server`'s vault: lends the open vault, and lets the engine do the passes. */
+function vaultThreadCore(parts: CoreParts, server: string, following: () => Following): Core {
+  const base = inProcessCore(parts);
+  return {
+    ...base,
+    async withVaultWriter(name, work) {
+      return name === server ? work(following().vault) : base.withVaultWriter(name, work);
+    },
+    mail: {
+      shadowOnce: async (_, options) => following().engine.pass(options),
+      restore: async (_, request, options) => {
+        const { mail, deps } = following();
+        return mail.restoreMail(deps, request, options);
+      },
+      verify: async (_, request, options) => {
+        const { mail, deps } = following();
+        return mail.verifyMail(deps, request, options);
+      },
+      status: base.mail.status,
+    },
+  };
+}
+
+function closeAfterAnswer(port: MessagePort): void {
+  setImmediate(() => port.close());
+}

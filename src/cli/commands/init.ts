@@ -1,0 +1,150 @@
+/** `understudy init`: writes the configuration, or adds a server to it, and says what the server needs. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { loadConfig, parseConfig, serverNamed } from '../../config/index.ts';
+import { cliErrors } from '../errors.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { type Answers, askForServer, dovecotConfiguration, pushSetup, withServer } from '../init/index.ts';
+import type { CommandContext } from '../program.ts';
+import { confirm } from '../question.ts';
+import type { OwnCommand } from './index.ts';
+
+interface Options {
+  readonly server?: string;
+  readonly host?: string;
+  readonly port?: string;
+  readonly security?: Answers['security'];
+  readonly masterUser?: string;
+  readonly masterSecret?: string;
+  readonly separator?: string;
+  readonly doveadmUrl?: string;
+  readonly doveadmKey?: string;
+  readonly accounts?: string;
+  readonly pushMode?: Answers['pushMode'];
+  readonly site?: string;
+  readonly dataDir?: string;
+  readonly listen?: string;
+  readonly printPush?: string;
+  readonly printServer?: string;
+}
+
+export const init: OwnCommand = {
+  name: 'init',
+  declare(command, run) {
+    addOptions(
+      command.description(
+        'Write understudy.yaml, or add a server to it, and print what to configure on the server.',
+      ),
+    ).action(() => run((context) => runInit(context, command.opts<Options>())));
+  },
+};
+
+function addOptions(command: Command): Command {
+  return command
+    .option('--server <NAME>', 'Name of the server. Without a terminal this and --host are needed.')
+    .option('--host <H>', 'Its address.')
+    .option('--port <N>', 'IMAP port. Default: 993 with tls, else 143.')
+    .option('--security <S>', 'tls, starttls or none. Default: tls.')
+    .option('--master-user <USER>', 'User that may read every account.')
+    .option(
+      '--master-secret <REF>',
+      'Its password, as a reference to a file or an environment variable, in single quotes.',
+    )
+    .option('--separator <C>', 'Dovecot’s auth_master_user_separator. Default: SASL PLAIN.')
+    .option('--doveadm-url <URL>', 'The doveadm HTTP API, where the server is Dovecot.')
+    .option('--doveadm-key <REF>', 'Its key, as a reference.')
+    .option('--accounts <A>', 'directory, doveadm, or a list: alice,bob.')
+    .option('--push-mode <M>', 'hint or synchronous. Default: hint.')
+    .option('--site <NAME>', 'Name of this location, in a new file.')
+    .option('--data-dir <DIR>', 'Folder for journals, in a new file.')
+    .option('--listen <ADDRESS>', 'Address of the API, in a new file.')
+    .option('--print-push <SERVER>', 'Write nothing: print the push script of a configured server.')
+    .option('--print-server <SERVER>', 'Write nothing: print what to configure on a configured server.');
+}
+
+async function runInit(context: CommandContext, options: Options): Promise<number> {
+  if (options.printPush !== undefined) return printPush(context, options.printPush);
+  if (options.printServer !== undefined) return printServer(context, options.printServer);
+  const { configFile } = context;
+  const before = existsSync(configFile) ? readFileSync(configFile, 'utf8') : undefined;
+  // A file that is wrong already is not made longer.
+  if (before !== undefined) parseConfig(before, configFile);
+  const asked = context.io.interactive && !context.yes && !context.json;
+  const answers = asked ? await ask(before === undefined, options) : answersFrom(options);
+  const after = withServer(before, answers);
+  const config = parseConfig(after, configFile);
+  if (asked) {
+    context.io.err(`\n${after}\n`);
+    if (!(await confirm(`Write this to ${configFile}?`)))
+      throw cliErrors.make('CLI_DECLINED', 'declined; nothing was written');
+  }
+  writeFileSync(configFile, after);
+  const server = serverNamed(config, answers.server);
+  const serverConfiguration = dovecotConfiguration(answers.server, server, config.api.listen);
+  if (context.json) {
+    context.io.out(`${JSON.stringify({ file: config.file, server: answers.server, serverConfiguration })}\n`);
+  } else {
+    context.io.out(
+      `${configFile} is written. For the server, where it is Dovecot 2.3:\n\n${serverConfiguration}\nThen: understudy config check · understudy shadow ${answers.server} --once · understudy run\n`,
+    );
+  }
+  return exitCodes.done;
+}
+
+function printPush(context: CommandContext, name: string): number {
+  const config = loadConfig(context.configFile);
+  const push = pushSetup(name, serverNamed(config, name), config.api.listen);
+  context.io.out(context.json ? `${JSON.stringify(push)}\n` : push.script);
+  return exitCodes.done;
+}
+
+function printServer(context: CommandContext, name: string): number {
+  const config = loadConfig(context.configFile);
+  const text = dovecotConfiguration(name, serverNamed(config, name), config.api.listen);
+  context.io.out(context.json ? `${JSON.stringify({ server: name, serverConfiguration: text })}\n` : text);
+  return exitCodes.done;
+}
+
+async function ask(fresh: boolean, options: Options): Promise<Answers> {
+  const { server, host, masterUser, dataDir } = options;
+  return askForServer(fresh, {
+    ...(server === undefined ? {} : { server }),
+    ...(host === undefined ? {} : { host }),
+    ...(masterUser === undefined ? {} : { masterUser }),
+    ...(dataDir === undefined ? {} : { dataDir }),
+  });
+}
+
+function answersFrom(options: Options): Answers {
+  const {
+    server,
+    host,
+    port,
+    accounts,
+    security,
+    pushMode,
+    printPush: _,
+    printServer: __,
+    ...rest
+  } = options;
+  if (server === undefined || host === undefined || accounts === undefined) {
+    const missing = Object.entries({ '--server': server, '--host': host, '--accounts': accounts })
+      .filter(([, value]) => value === undefined)
+      .map(([flag]) => flag);
+    throw cliErrors.make('CLI_USAGE', `without questions init needs ${missing.join(', ')}`, {
+      remedy: 'See: understudy init --help',
+    });
+  }
+  return {
+    ...rest,
+    server,
+    host,
+    security: security ?? 'tls',
+    pushMode: pushMode ?? 'hint',
+    accounts:
+      accounts === 'directory' || accounts === 'doveadm'
+        ? { from: accounts }
+        : { list: accounts.split(',').filter((name) => name !== '') },
+    ...(port === undefined ? {} : { port: Number(port) }),
+  };
+}

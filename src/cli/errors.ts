@@ -1,0 +1,23 @@
+/** Codes of the command line itself. */
+import { defineErrors } from '../lib/index.ts';
+
+export const cliErrors = defineErrors({
+  CLI_USAGE: {
+    kind: 'usage',
+    retry: 'never',
+    summary: 'The command line names an unknown command or option, or lacks an argument.',
+    remedy: 'See: understudy COMMAND --help',
+  },
+  CLI_DECLINED: {
+    kind: 'refused',
+    retry: 'never',
+    summary: 'The question was answered with no; nothing was changed.',
+    remedy: 'Answer yes, or give --yes.',
+  },
+  CLI_FILE_EXISTS: {
+    kind: 'refused',
+    retry: 'never',
+    summary: '`init` would change a server that the configuration file defines already.',
+    remedy: 'Choose another name, or edit the file.',
+  },
+});

@@ -1,0 +1,52 @@
+import type { Outputs } from '../../api/index.ts';
+import { duration, number, table, visible } from '../human.ts';
+import { printProblems } from './problems.ts';
+
+type Server = Outputs['status']['servers'][number];
+
+export function printStatus(output: Outputs['status']): string {
+  const header = ['server', 'state', 'lag', 'accounts', 'messages', 'lsn', 'last commit'];
+  const rows = output.servers.map((server) => [
+    server.server,
+    server.state,
+    server.lagMs === undefined ? '-' : duration(server.lagMs),
+    numberOr(server.accounts),
+    numberOr(server.messages),
+    numberOr(server.lsn),
+    server.committedAt ?? '-',
+  ]);
+  return [
+    `site ${output.site}: ${output.running ? 'the service runs' : 'no service runs'}\n`,
+    table(header, rows, [2, 3, 4, 5]),
+    ...output.servers.map(remarks),
+  ].join('');
+}
+
+function remarks(server: Server): string {
+  const lines: string[] = [];
+  if (server.etaMs !== undefined)
+    lines.push(`${server.server}: about ${duration(server.etaMs)} left of the first pass\n`);
+  if (server.problem !== undefined) {
+    const { code, message, remedy } = server.problem;
+    lines.push(visible(`${server.server}: ${code}: ${message}`), '\n', visible(`  remedy: ${remedy}`), '\n');
+  }
+  if (server.messagesSetAside !== undefined && server.messagesSetAside > 0) {
+    lines.push(
+      `${server.server}: ${number(server.messagesSetAside)} message(s) set aside: the server does not serve them rightly\n`,
+    );
+  }
+  for (const burst of server.bursts ?? []) {
+    lines.push(
+      visible(
+        `${server.server}: ${burst.account} lost ${number(burst.removed)} of ${number(burst.of)} messages at once; the state just before is ${burst.before}`,
+      ),
+      '\n',
+    );
+  }
+  if (server.problems.length > 0) lines.push(`${server.server}: `, printProblems(server.problems));
+  return lines.join('');
+}
+
+function numberOr(value: number | undefined): string {
+  return value === undefined ? '-' : number(value);
+}

@@ -1,0 +1,29 @@
+import type { Outputs } from '../../api/index.ts';
+import { counted, number, visible } from '../human.ts';
+import { placeOf, printProblems } from './problems.ts';
+
+const SHOWN_MAX = 50;
+
+export function printVerify(output: Outputs['verify']): string {
+  const { certificate } = output;
+  const verdict = output.equal
+    ? `${output.server} equals its replica`
+    : `${output.server} differs from its replica in ${counted(output.differenceCount, 'place')}`;
+  const shown = output.differences.slice(0, SHOWN_MAX).map((difference) => {
+    const sides = [
+      difference.expected === undefined ? '' : ` replica: ${difference.expected}`,
+      difference.found === undefined ? '' : ` server: ${difference.found}`,
+    ].join('');
+    return visible(`  ${placeOf(difference)}: ${difference.what}${sides}`);
+  });
+  const rest = output.differenceCount - shown.length;
+  if (rest > 0) shown.push(`  and ${number(rest)} more (--json lists ${number(output.differences.length)})`);
+  const compared = `${counted(certificate.accounts, 'account')}, ${counted(certificate.mailboxes, 'mailbox', 'mailboxes')}, ${counted(certificate.messages, 'message')}, ${counted(certificate.bodiesCompared, 'body', 'bodies')}${certificate.bodies === 'sample' ? ' (a sample)' : ''}`;
+  return [
+    `${verdict}\n`,
+    shown.map((line) => `${line}\n`).join(''),
+    `certificate: lsn:${certificate.lsn} of journal ${certificate.journalId}, as of ${certificate.asOf}, compared ${certificate.comparedAt}\n`,
+    `  ${compared}\n  digest ${certificate.digest}\n`,
+    printProblems(output.problems),
+  ].join('');
+}

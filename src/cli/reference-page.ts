@@ -1,0 +1,66 @@
+/** docs/reference/cli.md, written from the commands themselves; a test holds the page equal to it. */
+import { allOperations, type Operation } from '../api/index.ts';
+import { flagOf, inputsOf } from './arguments.ts';
+import { exitCodes } from './exit-codes.ts';
+import { helpOfOwnCommands } from './own-command-help.ts';
+
+export async function cliPage(): Promise<string> {
+  const operations = await allOperations();
+  return [
+    INTRODUCTION,
+    exitCodeTable(),
+    ...operations.map(section),
+    '## Other commands\n',
+    await helpOfOwnCommands(),
+  ].join('\n');
+}
+
+const INTRODUCTION = `# Command line
+
+<!-- Generated from the operations by scripts/docs.ts. Change those, not this page. -->
+
+\`understudy COMMAND … [--config FILE] [--json] [--yes]\`
+
+- \`--config FILE\`: the configuration; default \`understudy.yaml\` in the current directory. Before or after the command.
+- \`--json\`: exactly one JSON document on stdout, of errors too: \`{"error": {"code", "message", "remedy", …}}\`. Logs and
+  progress go to stderr.
+- \`--yes\`: answers every question. Without a terminal nothing is asked.
+- A moment \`T\` is an RFC 3339 time, \`lsn:N\`, a checkpoint label, or a time back: \`-2h\`.
+- While a service runs on the data folder, commands are done by it; else the command does the work itself. Two
+  processes never write one vault.
+`;
+
+function exitCodeTable(): string {
+  const meaning: [number, string][] = [
+    [exitCodes.done, 'done'],
+    [exitCodes.failed, 'failed'],
+    [exitCodes.usage, 'usage or configuration'],
+    [exitCodes.refused, 'refused because unsafe or not ready; says why and what to do'],
+    [exitCodes.partial, 'partly done; says what is left'],
+    [exitCodes.differs, 'the two sides differ (verify)'],
+  ];
+  const rows = meaning.map(([code, what]) => `| ${code} | ${what} |`);
+  return ['| exit status | meaning |', '| --- | --- |', ...rows, ''].join('\n');
+}
+
+function section(operation: Operation): string {
+  const inputs = inputsOf(operation);
+  const positional = operation.positional.map(
+    (key) => inputs.find((input) => input.key === key)?.placeholder ?? key,
+  );
+  const options = inputs.filter((input) => !operation.positional.includes(input.key));
+  const rows = inputs.map((input) => {
+    const name = operation.positional.includes(input.key)
+      ? input.placeholder
+      : `${flagOf(input.key)}${input.kind === 'flag' ? '' : ` ${input.placeholder}`}`;
+    const choices = input.choices === undefined ? '' : ` One of: ${input.choices.join(', ')}.`;
+    return `| \`${name}\` | ${input.required ? 'yes' : ''} | ${input.description}${choices} |`;
+  });
+  const table = ['| argument | required | |', '| --- | --- | --- |', ...rows, ''];
+  return [
+    `## ${operation.name}\n`,
+    `\`understudy ${[operation.name, ...positional].join(' ')}${options.length > 0 ? ' [options]' : ''}\`\n`,
+    `${operation.summary} Permission: ${operation.permission}.\n`,
+    ...(rows.length > 0 ? table : []),
+  ].join('\n');
+}

@@ -1,0 +1,76 @@
+/** Runs one operation: in the service where one runs, else here; prints its result; gives the exit status. */
+import { asOperatingError, inProcessCore, type Operation } from '../api/index.ts';
+import { type Config, emptyConfig, loadConfig } from '../config/index.ts';
+import { createLog, hasCode } from '../lib/index.ts';
+import { cliErrors } from './errors.ts';
+import { exitCodes } from './exit-codes.ts';
+import { printerOf } from './printers/index.ts';
+import type { CommandContext } from './program.ts';
+import { progressLine } from './progress.ts';
+import { confirm } from './question.ts';
+import { askService, NO_SERVICE } from './service-client.ts';
+
+const WATCH_EVERY_MS = 2_000;
+
+export async function runOperation(
+  operation: Operation,
+  input: unknown,
+  context: CommandContext,
+  options: { readonly watch: boolean },
+): Promise<number> {
+  const config = configFor(operation, context);
+  const question = operation.confirmation?.(input as never);
+  if (question !== undefined && context.io.interactive && !context.yes && !context.json) {
+    if (!(await confirm(question))) throw cliErrors.make('CLI_DECLINED', 'declined');
+  }
+  for (;;) {
+    const output = await perform(operation, input, config, context);
+    const watching = options.watch && !context.json;
+    if (watching) context.io.out('\x1b[H\x1b[2J');
+    await print(operation, output, context);
+    if (!watching) return exitCodes[operation.outcome?.(output as never) ?? 'done'];
+    await context.adapters.clock.sleep(WATCH_EVERY_MS, context.signal);
+  }
+}
+
+async function perform(
+  operation: Operation,
+  input: unknown,
+  config: Config,
+  context: CommandContext,
+): Promise<unknown> {
+  const line = progressLine(context.io, context.adapters.clock);
+  const running = { progress: line.show, signal: context.signal };
+  try {
+    if (operation.placement !== 'local-only') {
+      const answer = await askService(config.dataDir, operation, input, running);
+      if (answer !== NO_SERVICE) return answer;
+    }
+    const log = createLog(config.log.level === 'info' ? 'warn' : config.log.level);
+    const output = await operation.handler(
+      inProcessCore({ config, adapters: context.adapters, log }),
+      input as never,
+      running,
+    );
+    return output;
+  } catch (error) {
+    throw asOperatingError(context.signal.aborted ? context.signal.reason : error);
+  } finally {
+    line.end();
+  }
+}
+
+function configFor(operation: Operation, context: CommandContext): Config {
+  try {
+    return loadConfig(context.configFile);
+  } catch (error) {
+    const dispensable = operation.withoutConfig === true && !context.configGiven;
+    if (dispensable && hasCode(error, 'CONFIG_NOT_FOUND')) return emptyConfig();
+    throw error;
+  }
+}
+
+async function print(operation: Operation, output: unknown, context: CommandContext): Promise<void> {
+  if (context.json) context.io.out(`${JSON.stringify(output)}\n`);
+  else context.io.out((await printerOf(operation.name))(output as never));
+}

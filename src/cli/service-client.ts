@@ -1,0 +1,144 @@
+/** Asks the service that runs on the data folder, if one does. */
+import { readFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { apiErrors, type Operation, type OperationContext, pathOf } from '../api/index.ts';
+import { messageOf, reviveError, type SerializedError } from '../lib/index.ts';
+
+interface ServiceNote {
+  readonly pid: number;
+  readonly url: string;
+}
+
+type Line =
+  | { progress: Parameters<OperationContext['progress']>[0] }
+  | { result: unknown }
+  | { error: SerializedError };
+
+export const NO_SERVICE = Symbol('no service');
+
+/**
+ * The operation's result, or `NO_SERVICE` where none runs on this folder.
+ * @throws the operation's errors, API_SERVICE_UNREACHABLE
+ */
+export async function askService(
+  dataDir: string,
+  operation: Operation,
+  input: unknown,
+  context: OperationContext,
+): Promise<unknown> {
+  const note = runningService(dataDir);
+  if (note === undefined) return NO_SERVICE;
+  let response: IncomingMessage;
+  try {
+    response = await post(
+      `${note.url}${pathOf(operation)}`,
+      tokenOf(dataDir),
+      input,
+      operation,
+      context.signal,
+    );
+  } catch (error) {
+    // A service that was killed leaves its note behind; the vault's lock decides whether we may do the work.
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return NO_SERVICE;
+    throw unreachable(note, error);
+  }
+  const streamed = response.headers['content-type']?.startsWith('application/x-ndjson');
+  return streamed ? fromStream(note, response, context) : fromDocument(note, response);
+}
+
+/** Says where a service on this folder answers, if its process is alive. */
+export function runningService(dataDir: string): ServiceNote | undefined {
+  try {
+    const note = JSON.parse(readFileSync(join(dataDir, 'service.json'), 'utf8')) as ServiceNote;
+    process.kill(note.pid, 0);
+    return note;
+  } catch (error) {
+    // EPERM: it is alive and another user's. Anything else: no note, or nobody behind it.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return undefined;
+    return JSON.parse(readFileSync(join(dataDir, 'service.json'), 'utf8')) as ServiceNote;
+  }
+}
+
+function tokenOf(dataDir: string): string {
+  const file = join(dataDir, 'api-token');
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw apiErrors.make('API_UNAUTHORIZED', `cannot read the service’s token ${file}: ${messageOf(error)}`, {
+      cause: error,
+      remedy: 'Run the command as the user that runs the service, or as root.',
+    });
+  }
+}
+
+function post(
+  url: string,
+  token: string,
+  input: unknown,
+  operation: Operation,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      url,
+      {
+        method: 'POST',
+        signal,
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          accept: operation.longRunning ? 'application/x-ndjson' : 'application/json',
+        },
+      },
+      resolve,
+    );
+    outgoing.on('error', reject);
+    outgoing.end(JSON.stringify(input));
+  });
+}
+
+async function fromDocument(note: ServiceNote, response: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { error?: SerializedError };
+    if (response.statusCode === 200) return body;
+    if (body.error !== undefined) throw reviveError(body.error);
+    throw new Error(`status ${response.statusCode}`);
+  } catch (error) {
+    throw unreachable(note, error);
+  }
+}
+
+async function fromStream(
+  note: ServiceNote,
+  response: IncomingMessage,
+  context: OperationContext,
+): Promise<unknown> {
+  try {
+    for await (const text of createInterface({ input: response })) {
+      const line = JSON.parse(text) as Line;
+      if ('result' in line) return line.result;
+      if ('error' in line) throw reviveError(line.error);
+      context.progress(line.progress);
+    }
+    throw new Error('the answer ended early');
+  } catch (error) {
+    throw unreachable(note, error);
+  }
+}
+
+/** Our own errors, and an abort of ours, pass unchanged. */
+function unreachable(note: ServiceNote, error: unknown): unknown {
+  if (error instanceof Error && (error.name === 'UnderstudyError' || error.name === 'AbortError'))
+    return error;
+  return apiErrors.make(
+    'API_SERVICE_UNREACHABLE',
+    `the service at ${note.url} broke off: ${messageOf(error)}`,
+    {
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+/**
+ * The composition root: puts real vaults, workloads and directories behind the ports of the API, and begins. The
+ * threads of the service begin here too. Everything is loaded when it is first used.
+ */
+import { enableCompileCache } from 'node:module';
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import type { Adapters, ThreadStart } from './api/index.ts';
+
+// Compiled code is kept between runs: a command starts in half the time.
+enableCompileCache();
+
+const { systemClock } = await import('./lib/index.ts');
+
+const adapters: Adapters = {
+  clock: systemClock,
+
+  async openVault({ config, dir, log, progress }) {
+    const { Vault } = await import('./catalog/index.ts');
+    const { compressionLevel, segmentSize } = config.journal;
+    return Vault.open({
+      dir,
+      clock: systemClock,
+      log,
+      compressionLevel,
+      segmentBytes: segmentSize,
+      ...(progress === undefined ? {} : { onProgress: progress }),
+      ...(await journalKey(config)),
+    });
+  },
+
+  async openReader({ config, dir, log }) {
+    const { VaultReader } = await import('./catalog/index.ts');
+    return VaultReader.open({ dir, clock: systemClock, log, ...(await journalKey(config)) });
+  },
+
+  mail: () => import('./workloads/mail/index.ts'),
+
+  async directory(config, host, log) {
+    const { ldapDirectory } = await import('./directory/index.ts');
+    return ldapDirectory(config, host, log);
+  },
+};
+
+async function journalKey(config: Parameters<Adapters['openVault']>[0]['config']) {
+  const keyFile = config.journal.encryption?.keyFile;
+  if (keyFile === undefined) return {};
+  const { loadKeyFile } = await import('./journal/index.ts');
+  return { key: await loadKeyFile(keyFile) };
+}
+
+if (isMainThread) {
+  const { runCommandLine } = await import('./cli/index.ts');
+  process.exitCode = await runCommandLine(process.argv.slice(2), {
+    adapters,
+    entry: new URL(import.meta.url),
+    runDemo: async (options) => (await import('./demo/index.ts')).runDemo(options),
+  });
+} else if (parentPort !== null) {
+  const { runServiceThread } = await import('./api/index.ts');
+  await runServiceThread(parentPort, workerData as ThreadStart, adapters);
+}

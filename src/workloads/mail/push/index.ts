@@ -1,0 +1,1 @@
+export { type PushScriptOptions, pushScript, TIMEOUT_MARGIN_MS } from './script.ts';
