@@ -67,18 +67,24 @@ export class Catalog {
     this.#appliedLsn = Number(meta.get('applied_lsn')) as Lsn;
   }
 
-  /** Makes an empty catalog of a journal. The file must not exist. */
+  /** Makes an empty catalog of a journal. The file must not exist. Errors: CATALOG_STORAGE_FAILED. */
   static create(file: string, journalId: string): Catalog {
-    const db = new DatabaseSync(file, { timeout: busyTimeoutMs });
-    setPragmas(db);
-    db.exec('BEGIN');
-    for (const sql of migrations) db.exec(sql);
-    db.prepare(`INSERT INTO meta (key, value) VALUES ('journal_id', ?), ('applied_lsn', 0)`).run(journalId);
-    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
-    return new Catalog(db, false);
+    let db: DatabaseSync | undefined;
+    try {
+      db = new DatabaseSync(file, { timeout: busyTimeoutMs });
+      setPragmas(db);
+      db.exec('BEGIN');
+      for (const sql of migrations) db.exec(sql);
+      db.prepare(`INSERT INTO meta (key, value) VALUES ('journal_id', ?), ('applied_lsn', 0)`).run(journalId);
+      db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+      return new Catalog(db, false);
+    } catch (error) {
+      db?.close();
+      throw sqliteFailure(error, file);
+    }
   }
 
-  /** Opens a catalog that is there. Errors: CATALOG_DAMAGED, CATALOG_SCHEMA_OTHER. */
+  /** Opens a catalog that is there. Errors: CATALOG_DAMAGED, CATALOG_SCHEMA_OTHER, CATALOG_STORAGE_FAILED. */
   static open(file: string, options: { readOnly?: boolean } = {}): Catalog {
     const readOnly = options.readOnly ?? false;
     let db: DatabaseSync | undefined;
@@ -96,10 +102,7 @@ export class Catalog {
       return new Catalog(db, readOnly);
     } catch (error) {
       db?.close();
-      if ((error as { code?: string }).code !== 'ERR_SQLITE_ERROR') throw error;
-      throw catalogErrors.make('CATALOG_DAMAGED', `cannot read catalog ${file}: ${messageOf(error)}`, {
-        cause: error,
-      });
+      throw sqliteFailure(error, file);
     }
   }
 
@@ -110,10 +113,14 @@ export class Catalog {
     return this.#appliedLsn;
   }
 
-  /** Applies journal entries in one transaction: `Fold.apply`. Errors: CATALOG_RECORD_INVALID. */
+  /** Applies journal entries in one transaction: `Fold.apply`. Errors: CATALOG_RECORD_INVALID, CATALOG_STORAGE_FAILED, CATALOG_DAMAGED. */
   apply(entries: Iterable<CatalogEntry>, frames: Iterable<FrameRow> = []): void {
-    this.#fold ??= new Fold(this.#db);
-    this.#appliedLsn = this.#fold.apply(this.#appliedLsn, entries, frames);
+    try {
+      this.#fold ??= new Fold(this.#db);
+      this.#appliedLsn = this.#fold.apply(this.#appliedLsn, entries, frames);
+    } catch (error) {
+      throw sqliteFailure(error, this.#db.location() ?? 'catalog');
+    }
   }
 
   /** Accounts that live at `at` (default now), by name. */
@@ -625,6 +632,26 @@ export interface MailboxLife {
 export function isInbox(name: string): boolean {
   return name.toUpperCase() === 'INBOX';
 }
+
+/** SQLite's error as ours; any other unchanged. Result codes: https://sqlite.org/rescode.html */
+function sqliteFailure(error: unknown, file: string): unknown {
+  const { code, errcode = 0 } = error as { code?: string; errcode?: number };
+  if (code !== 'ERR_SQLITE_ERROR') return error;
+  const storage = [SQLITE_BUSY, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN].includes(
+    errcode % 256,
+  );
+  return catalogErrors.make(
+    storage ? 'CATALOG_STORAGE_FAILED' : 'CATALOG_DAMAGED',
+    `catalog ${file}: ${messageOf(error)}`,
+    { cause: error },
+  );
+}
+
+const SQLITE_BUSY = 5;
+const SQLITE_READONLY = 8;
+const SQLITE_IOERR = 10;
+const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
 
 const LSN_MAX = 2 ** 53 - 1;
 const busyTimeoutMs = 10_000;

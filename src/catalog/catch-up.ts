@@ -50,7 +50,7 @@ export async function openCatalogForWriting(options: CatchUpOptions): Promise<Ca
 /**
  * Builds the catalog of a vault from its journal alone. The one in use stays until the new one is whole. When it is interrupted
  * the next call goes on where it stopped.
- * @throws CATALOG_VAULT_LOCKED, CATALOG_VAULT_UNWRITABLE, CATALOG_RECORD_INVALID, CATALOG_STORAGE_FAILED, JOURNAL_*
+ * @throws CATALOG_VAULT_MISSING, CATALOG_VAULT_LOCKED, CATALOG_VAULT_UNWRITABLE, CATALOG_RECORD_INVALID, CATALOG_STORAGE_FAILED, JOURNAL_*
  */
 export async function rebuildCatalog(options: {
   readonly dir: string;
@@ -61,7 +61,7 @@ export async function rebuildCatalog(options: {
   readonly signal?: AbortSignal;
 }): Promise<{ readonly appliedLsn: Lsn; readonly messages: number }> {
   const { dir, key, log = silentLog } = options;
-  const reader = await JournalReader.open({ storage: vaultFiles(dir).journal, ...(key ? { key } : {}) });
+  const reader = await openJournal(dir, key);
   try {
     const lock = VaultLock.take(dir, options.clock.wallMs());
     try {
@@ -78,8 +78,22 @@ export async function rebuildCatalog(options: {
   }
 }
 
+/** The journal of a vault, for reading. @throws CATALOG_VAULT_MISSING, JOURNAL_* */
+export async function openJournal(dir: string, key: Uint8Array | undefined): Promise<JournalReader> {
+  try {
+    return await JournalReader.open({ storage: vaultFiles(dir).journal, ...(key ? { key } : {}) });
+  } catch (error) {
+    if (!hasCode(error, 'JOURNAL_NOT_FOUND')) throw error;
+    throw catalogErrors.make('CATALOG_VAULT_MISSING', `there is no journal in ${dir}`, { cause: error });
+  }
+}
+
 /** @throws when the catalog indexes another journal, or knows more than the journal holds */
-export function assertFits(catalog: Catalog, reader: JournalReader, dir: string): void {
+export function assertFits(
+  catalog: { readonly journalId: string; readonly appliedLsn: Lsn },
+  reader: JournalReader,
+  dir: string,
+): void {
   if (catalog.journalId !== reader.journalId) {
     throw catalogErrors.make(
       'CATALOG_OTHER_JOURNAL',

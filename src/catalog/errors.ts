@@ -71,6 +71,12 @@ export const catalogErrors = defineErrors({
     summary: 'The data folder cannot be created or written to.',
     remedy: 'Give the user that runs Understudy write access to dataDir, or choose another dataDir',
   },
+  CATALOG_VAULT_MISSING: {
+    kind: 'refused',
+    retry: 'after-repair',
+    summary: 'There is no journal of this server yet.',
+    remedy: 'Run: understudy shadow SERVER --once',
+  },
   CATALOG_STORAGE_FAILED: {
     kind: 'failed',
     retry: 'later',

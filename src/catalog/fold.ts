@@ -22,7 +22,7 @@ import { invariant } from '../lib/index.ts';
 import { catalogErrors } from './errors.ts';
 import type { IndexedBody } from './index-body.ts';
 import { packDate } from './internal-date.ts';
-import { packFlags, packGuid } from './packing.ts';
+import { hashKey, packFlags, packGuid } from './packing.ts';
 import { BLOCK_UIDS } from './schema.ts';
 import { parseUidSet } from './uid-set.ts';
 
@@ -71,6 +71,7 @@ export class Fold {
   readonly #flagSets = new Map<string, number>();
   readonly #blocks = new Map<string, BlockChange>();
   #lastBlock: BlockChange | undefined;
+  readonly #batchBodies = new Map<string, Lsn>();
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -101,6 +102,7 @@ export class Fold {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
+    this.#batchBodies.clear();
     if (this.#mailboxes.size > mailboxesKept) this.#mailboxes.clear();
     return applied;
   }
@@ -111,12 +113,13 @@ export class Fold {
     this.#flagSets.clear();
     this.#blocks.clear();
     this.#lastBlock = undefined;
+    this.#batchBodies.clear();
   }
 
   #applyOne(lsn: Lsn, record: CatalogEntry['record']): void {
     switch (record.t) {
       case 'indexed-body':
-        this.#sql.body.run(lsn, record.hash, record.size, record.subject, record.from, record.messageId);
+        this.#body(lsn, record);
         return;
       case 'message':
         this.#message(lsn, record);
@@ -160,12 +163,23 @@ export class Fold {
     }
   }
 
+  #body(lsn: Lsn, record: IndexedBody): void {
+    const { hash, size, subject, from, messageId } = record;
+    const { changes } = this.#sql.body.run(lsn, hash, size, subject, from, messageId);
+    if (changes === 1) this.#batchBodies.set(hashKey(hash), lsn);
+  }
+
+  /** A message mostly follows its body, so the batch's own bodies are looked at first. */
+  #bodyLsn(hash: Uint8Array): Lsn | undefined {
+    return this.#batchBodies.get(hashKey(hash)) ?? (this.#sql.bodyLsn.get(hash)?.lsn as Lsn | undefined);
+  }
+
   #message(lsn: Lsn, record: MessageRecord): void {
     const mailbox = this.#livingMailbox(lsn, record.id);
     if (!mailbox) return;
     if (record.uid <= mailbox.uidMax) this.#endMessage(lsn, record.id, record.uid);
     else mailbox.uidMax = record.uid;
-    const bodyLsn = this.#sql.bodyLsn.get(record.hash)?.lsn as number | undefined;
+    const bodyLsn = this.#bodyLsn(record.hash);
     if (bodyLsn === undefined) {
       throw invalid(lsn, `message ${record.uid} of mailbox ${record.id} names a body that is not there`);
     }

@@ -19,3 +19,8 @@ export function unpackGuid(packed: Uint8Array | string): string {
     ? packed
     : Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength).toString('hex');
 }
+
+/** A hash as a key of a Map. */
+export function hashKey(hash: Uint8Array): string {
+  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');
+}

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { JournalReader, type Lsn } from '../journal/index.ts';
+import type { JournalReader, Lsn } from '../journal/index.ts';
 import { type Clock, type Log, silentLog } from '../lib/index.ts';
 import { Catalog } from './catalog.ts';
-import { assertFits, openCatalogForWriting } from './catch-up.ts';
+import { assertFits, openCatalogForWriting, openJournal } from './catch-up.ts';
 import { catalogErrors } from './errors.ts';
 import { vaultFiles } from './vault-files.ts';
 import { VaultLock } from './vault-lock.ts';
@@ -23,20 +23,21 @@ export class VaultReader {
   /**
    * While a writer lives the catalog may lag a few commits behind the journal: that is normal. When none does and the catalog
    * lacks commits (the writer was killed), they are added first, under the vault's lock.
-   * @throws CATALOG_MISSING, CATALOG_SCHEMA_OTHER, CATALOG_DAMAGED, CATALOG_OTHER_JOURNAL, CATALOG_AHEAD_OF_JOURNAL,
-   * CATALOG_BEHIND_JOURNAL, JOURNAL_NOT_FOUND, JOURNAL_KEY_*, JOURNAL_DAMAGED
+   * @throws CATALOG_VAULT_MISSING, CATALOG_MISSING, CATALOG_SCHEMA_OTHER, CATALOG_DAMAGED, CATALOG_OTHER_JOURNAL, CATALOG_AHEAD_OF_JOURNAL,
+   * CATALOG_BEHIND_JOURNAL, JOURNAL_KEY_*, JOURNAL_DAMAGED
    */
   static async open(options: VaultReaderOptions): Promise<VaultReader> {
     const { dir, key } = options;
-    const journalOptions = { storage: vaultFiles(dir).journal, ...(key ? { key } : {}) };
     let catalog: Catalog | undefined;
     let journal: JournalReader | undefined;
     try {
+      // First the catalog, then the journal: so what a writer adds in between never looks like a catalog ahead.
       catalog = openCatalog(dir);
-      journal = await JournalReader.open(journalOptions);
-      if (!catalog) throw missing(dir);
-      assertFits(catalog, journal, dir);
-      if (catalog.appliedLsn < journal.committedLsn && !VaultLock.isHeld(dir)) {
+      const appliedLsn = catalog?.appliedLsn;
+      journal = await openJournal(dir, key);
+      if (!catalog || appliedLsn === undefined) throw missing(dir);
+      assertFits({ journalId: catalog.journalId, appliedLsn }, journal, dir);
+      if (appliedLsn < journal.committedLsn && !VaultLock.isHeld(dir)) {
         await catchUp(options, journal);
       }
       return new VaultReader(dir, catalog, journal);

@@ -31,6 +31,7 @@ import { openCatalogForWriting } from './catch-up.ts';
 import { catalogErrors } from './errors.ts';
 import type { CatalogEntry } from './fold.ts';
 import { indexBody } from './index-body.ts';
+import { hashKey } from './packing.ts';
 import { vaultFiles } from './vault-files.ts';
 import { VaultLock } from './vault-lock.ts';
 
@@ -193,13 +194,13 @@ export class Vault {
       this.#stop(error);
       throw error;
     }
-    this.#pendingBodies.set(keyOf(hash), identity);
+    this.#pendingBodies.set(hashKey(hash), identity);
     return { ...identity, known: false };
   }
 
   /** Whether the vault holds a body, those not yet committed included. */
   hasBody(hash: Uint8Array): boolean {
-    return this.#pendingBodies.has(keyOf(hash)) || this.#catalog.bodyLsn(hash) !== undefined;
+    return this.#pendingBodies.has(hashKey(hash)) || this.#catalog.bodyLsn(hash) !== undefined;
   }
 
   /** The body that the server's message id stands for in this account, if it has this size; steps under way included. */
@@ -332,7 +333,7 @@ export class Vault {
 
   /** What was remembered for an entry is in the catalog now. */
   #release({ record, guidKey }: PendingEntry): void {
-    if (record?.t === 'indexed-body') this.#pendingBodies.delete(keyOf(record.hash));
+    if (record?.t === 'indexed-body') this.#pendingBodies.delete(hashKey(record.hash));
     else if (record?.t === 'mailbox') this.#pendingMailboxes.delete(record.id);
     if (guidKey !== undefined) this.#pendingGuids.delete(guidKey);
   }
@@ -413,10 +414,6 @@ export class Vault {
 
 function stopped(dir: string): Error {
   return catalogErrors.make('CATALOG_VAULT_STOPPED', `vault ${dir} was closed`);
-}
-
-function keyOf(hash: Uint8Array): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('latin1');
 }
 
 function guidKeyOf(account: string, guid: string, size: number): string {
