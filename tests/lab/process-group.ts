@@ -41,8 +41,11 @@ export function startProcessGroup(
   args: readonly string[],
   options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): ProcessGroup {
+  const env = options.env ?? process.env;
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', command, ...args], {
     ...options,
+    // Daemons live where a user's PATH need not lead.
+    env: { ...env, PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` },
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
