@@ -3,7 +3,7 @@
  * Method: random steps written to storage in memory with small frames and segments, then altered at random. Seeds are printed.
  */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
@@ -17,6 +17,7 @@ import {
   type Step,
 } from '../../tests/journal/support.ts';
 import { UnderstudyError } from '../lib/index.ts';
+import { FRAME_HEADER_BYTES } from './frame.ts';
 import { MemoryStorage } from './memory-storage.ts';
 import { JournalReader } from './reader.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
@@ -31,7 +32,7 @@ async function write(steps: readonly Step[], key?: Uint8Array, storage = new Mem
   for (const step of steps) {
     const commit = appendStep(writer, step);
     // Some commits share a sync, some have their own.
-    if (step.records.length % 2 === 0) await commit;
+    if (step.records.length % 2 === 1) await commit;
     commits.push(commit);
   }
   await Promise.all(commits);
@@ -81,7 +82,9 @@ describe('journal', () => {
   it('shows a prefix of the committed steps when the last segment is cut anywhere, and goes on from there', () =>
     runProperty(
       fc.asyncProperty(arbitrarySteps, arbitrarySteps, keys, fc.nat(), async (steps, more, key, cut) => {
-        const { storage } = await write(steps, key);
+        const { storage: running } = await write(steps, key);
+        // The writer may be about to begin the next segment: it is left behind, as by a crash.
+        const storage = running.copy();
         const { name, size } = (await storage.list()).at(-1) as { name: string; size: number };
         const length = SEGMENT_HEADER_BYTES + (cut % (size - SEGMENT_HEADER_BYTES + 1));
         await storage.truncate(name, length);
@@ -140,11 +143,12 @@ describe('journal', () => {
         fc.nat({ max: 7 }),
         async (steps, key, place, bit) => {
           const { storage, writer } = await write(steps, key);
-          // Where the mark of the closing begins: it holds no records, and nothing after it vouches for it.
-          const lastName = (await storage.list()).at(-1)?.name;
-          const markAt = (await storage.list()).at(-1)?.size as number;
           await writer.close();
           const files = await storage.list();
+          const lastFile = files.at(-1) as { name: string; size: number };
+          // The mark of the closing holds no records, and nothing after it vouches for it.
+          const markAt = lastFile.size - FRAME_HEADER_BYTES;
+          const hasMark = markAt > SEGMENT_HEADER_BYTES;
           let offset = place % files.reduce((sum, file) => sum + file.size, 0);
           const hit = files.find((file) => {
             if (offset < file.size) return true;
@@ -156,7 +160,7 @@ describe('journal', () => {
 
           const full = contentOfSteps(steps);
           const seen = await outcome(() => read(storage, key));
-          if (hit.name === lastName && offset >= markAt) {
+          if (hasMark && hit.name === lastFile.name && offset >= markAt) {
             assert.deepEqual(seen, full);
             return;
           }
@@ -327,7 +331,6 @@ describe('journal', () => {
     const { bytes } = segment as { bytes: Buffer };
     bytes.writeUInt16BE(2, 8);
     await assert.rejects(openWriter(storage), { code: 'JOURNAL_DAMAGED' }, 'a flipped bit is not a version');
-    const { hash } = await import('node:crypto');
     hash('sha256', bytes.subarray(0, 128), 'buffer').copy(bytes, 128);
     await assert.rejects(openWriter(storage), { code: 'JOURNAL_VERSION_UNKNOWN' });
     await assert.rejects(JournalReader.open({ storage }), { code: 'JOURNAL_VERSION_UNKNOWN' });

@@ -12,7 +12,7 @@ import { silentLog, TestClock } from '../../src/lib/index.ts';
 export async function runProperty(property: fc.IRawProperty<unknown>, numRuns = 100): Promise<void> {
   const seed = Number(process.env['UNDERSTUDY_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`# seed ${seed}`);
-  await fc.assert(property as fc.IAsyncProperty<unknown>, { seed, numRuns });
+  await fc.assert(property as fc.IAsyncProperty<unknown>, { seed, numRuns, interruptAfterTimeLimit: 20_000 });
 }
 
 const text = fc.string({ unit: 'grapheme', maxLength: 40 });
