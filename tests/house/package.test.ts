@@ -14,9 +14,12 @@ const skip = existsSync(join(root, 'src/main.ts')) ? false : 'there is no src/ma
 describe('the npm package', { skip }, () => {
   it('installs from its tarball, and its command runs outside the checkout', (t) => {
     const folder = temporaryDirectory('package', t).path;
+    // `npm test` tells its children where its own package is; these are about others.
+    const { npm_config_local_prefix: _, npm_config_prefix: __, ...environment } = process.env;
     const npm = (cwd: string, ...args: string[]) =>
       execFileSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
         cwd,
+        env: environment,
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'pipe'],
       });
