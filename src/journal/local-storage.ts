@@ -11,6 +11,11 @@ const OWNER_WRITE = 0o200;
 /** Read handles kept open: the segments that a restore or a listing goes back and forth between. */
 const READ_HANDLES_MAX = 16;
 
+interface ReadHandle {
+  readonly opening: Promise<FileHandle>;
+  users: number;
+}
+
 /** @param directory made (with its parents) when the first segment is created. */
 export function localStorage(directory: string): SegmentStorage {
   return new LocalStorage(directory);
@@ -18,7 +23,8 @@ export function localStorage(directory: string): SegmentStorage {
 
 class LocalStorage implements SegmentStorage {
   readonly location: string;
-  readonly #readHandles = new Map<string, Promise<FileHandle>>();
+  /** Least recently used first. */
+  readonly #readHandles = new Map<string, ReadHandle>();
   #writer: { name: string; handle: FileHandle } | undefined;
 
   constructor(directory: string) {
@@ -42,19 +48,20 @@ class LocalStorage implements SegmentStorage {
   }
 
   async size(name: string): Promise<number> {
-    return (await (await this.#forReading(name)).stat()).size;
+    return this.#reading(name, async (handle) => (await handle.stat()).size);
   }
 
   async read(name: string, offset: number, length: number): Promise<Buffer> {
-    const handle = await this.#forReading(name);
-    const bytes = Buffer.allocUnsafe(length);
-    let filled = 0;
-    while (filled < length) {
-      const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    return bytes.subarray(0, filled);
+    return this.#reading(name, async (handle) => {
+      const bytes = Buffer.allocUnsafe(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return bytes.subarray(0, filled);
+    });
   }
 
   async create(name: string, header: Uint8Array): Promise<void> {
@@ -120,7 +127,7 @@ class LocalStorage implements SegmentStorage {
     this.#readHandles.clear();
     const results = await Promise.allSettled([
       this.#closeWriter(),
-      ...handles.map(async (handle) => (await handle).close()),
+      ...handles.map(async ({ opening }) => (await opening).close()),
     ]);
     const failure = results.find((result) => result.status === 'rejected');
     if (failure) throw failure.reason;
@@ -142,20 +149,31 @@ class LocalStorage implements SegmentStorage {
     await writer?.handle.close();
   }
 
-  async #forReading(name: string): Promise<FileHandle> {
-    const known = this.#readHandles.get(name);
-    if (known) return known;
-    const opening = open(join(this.location, name), 'r');
-    this.#readHandles.set(name, opening);
-    opening.catch(() => this.#readHandles.delete(name));
-    if (this.#readHandles.size > READ_HANDLES_MAX) {
-      const [oldest] = this.#readHandles.keys();
-      const handle = this.#readHandles.get(oldest as string);
-      this.#readHandles.delete(oldest as string);
-      // Reads under way on it finish first: FileHandle.close waits for them.
-      await (await handle)?.close();
+  async #reading<T>(name: string, act: (handle: FileHandle) => Promise<T>): Promise<T> {
+    let entry = this.#readHandles.get(name);
+    if (!entry) {
+      entry = { opening: open(join(this.location, name), 'r'), users: 0 };
+      entry.opening.catch(() => this.#readHandles.delete(name));
     }
-    return opening;
+    this.#readHandles.delete(name);
+    this.#readHandles.set(name, entry);
+    entry.users += 1;
+    try {
+      return await act(await entry.opening);
+    } finally {
+      entry.users -= 1;
+      await this.#closeIdleReaders();
+    }
+  }
+
+  /** A handle in use stays, though there may then be more than the limit for a while. */
+  async #closeIdleReaders(): Promise<void> {
+    for (const [name, { opening, users }] of [...this.#readHandles]) {
+      if (this.#readHandles.size <= READ_HANDLES_MAX) return;
+      if (users > 0) continue;
+      this.#readHandles.delete(name);
+      await (await opening).close();
+    }
   }
 
   async #syncDirectory(): Promise<void> {

@@ -184,7 +184,8 @@ export class JournalWriter {
 
   /**
    * Appends a commit record now; resolves when it and everything before it is durable, in the order of the calls.
-   * @throws JOURNAL_STORAGE_FULL, JOURNAL_STORAGE_FAILED: this step and all after it are not in the journal; close and open again later. JOURNAL_CLOSED
+   * @throws JOURNAL_STORAGE_FULL, JOURNAL_STORAGE_FAILED: this step and all after it are not acknowledged; close and open again later, which
+   * says by `committedLsn` what is there (where even the cut failed, a rejected step may be, as after a crash). JOURNAL_CLOSED
    */
   commit(): Promise<Committed> {
     try {
