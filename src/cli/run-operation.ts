@@ -8,7 +8,7 @@ import { printerOf } from './printers/index.ts';
 import type { CommandContext } from './program.ts';
 import { progressLine } from './progress.ts';
 import { confirm } from './question.ts';
-import { askService, NO_SERVICE } from './service-client.ts';
+import { runningService } from './running-service.ts';
 
 const WATCH_EVERY_MS = 2_000;
 
@@ -42,8 +42,10 @@ async function perform(
   const line = progressLine(context.io, context.adapters.clock);
   const running = { progress: line.show, signal: context.signal };
   try {
-    if (operation.placement !== 'local-only') {
-      const answer = await askService(config.dataDir, operation, input, running);
+    const service = operation.placement === 'local-only' ? undefined : runningService(config.dataDir);
+    if (service !== undefined) {
+      const { askService, NO_SERVICE } = await import('./service-client.ts');
+      const answer = await askService(service, operation, input, running);
       if (answer !== NO_SERVICE) return answer;
     }
     const log = createLog(config.log.level === 'info' ? 'warn' : config.log.level);

@@ -1,15 +1,11 @@
-/** Asks the service that runs on the data folder, if one does. */
+/** Asks the service that runs on the data folder. */
 import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { apiErrors, type Operation, type OperationContext, pathOf } from '../api/index.ts';
 import { messageOf, reviveError, type SerializedError } from '../lib/index.ts';
-
-interface ServiceNote {
-  readonly pid: number;
-  readonly url: string;
-}
+import type { RunningService } from './running-service.ts';
 
 type Line =
   | { progress: Parameters<OperationContext['progress']>[0] }
@@ -19,22 +15,20 @@ type Line =
 export const NO_SERVICE = Symbol('no service');
 
 /**
- * The operation's result, or `NO_SERVICE` where none runs on this folder.
+ * The operation's result, or `NO_SERVICE` when nobody answers after all.
  * @throws the operation's errors, API_SERVICE_UNREACHABLE
  */
 export async function askService(
-  dataDir: string,
+  service: RunningService,
   operation: Operation,
   input: unknown,
   context: OperationContext,
 ): Promise<unknown> {
-  const note = runningService(dataDir);
-  if (note === undefined) return NO_SERVICE;
   let response: IncomingMessage;
   try {
     response = await post(
-      `${note.url}${pathOf(operation)}`,
-      tokenOf(dataDir),
+      `${service.url}${pathOf(operation)}`,
+      tokenOf(service.dataDir),
       input,
       operation,
       context.signal,
@@ -42,23 +36,10 @@ export async function askService(
   } catch (error) {
     // A service that was killed leaves its note behind; the vault's lock decides whether we may do the work.
     if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return NO_SERVICE;
-    throw unreachable(note, error);
+    throw unreachable(service, error);
   }
   const streamed = response.headers['content-type']?.startsWith('application/x-ndjson');
-  return streamed ? fromStream(note, response, context) : fromDocument(note, response);
-}
-
-/** Says where a service on this folder answers, if its process is alive. */
-export function runningService(dataDir: string): ServiceNote | undefined {
-  try {
-    const note = JSON.parse(readFileSync(join(dataDir, 'service.json'), 'utf8')) as ServiceNote;
-    process.kill(note.pid, 0);
-    return note;
-  } catch (error) {
-    // EPERM: it is alive and another user's. Anything else: no note, or nobody behind it.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return undefined;
-    return JSON.parse(readFileSync(join(dataDir, 'service.json'), 'utf8')) as ServiceNote;
-  }
+  return streamed ? fromStream(service, response, context) : fromDocument(service, response);
 }
 
 function tokenOf(dataDir: string): string {
@@ -99,7 +80,7 @@ function post(
   });
 }
 
-async function fromDocument(note: ServiceNote, response: IncomingMessage): Promise<unknown> {
+async function fromDocument(service: RunningService, response: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   try {
     for await (const chunk of response) chunks.push(chunk as Buffer);
@@ -108,12 +89,12 @@ async function fromDocument(note: ServiceNote, response: IncomingMessage): Promi
     if (body.error !== undefined) throw reviveError(body.error);
     throw new Error(`status ${response.statusCode}`);
   } catch (error) {
-    throw unreachable(note, error);
+    throw unreachable(service, error);
   }
 }
 
 async function fromStream(
-  note: ServiceNote,
+  service: RunningService,
   response: IncomingMessage,
   context: OperationContext,
 ): Promise<unknown> {
@@ -126,17 +107,17 @@ async function fromStream(
     }
     throw new Error('the answer ended early');
   } catch (error) {
-    throw unreachable(note, error);
+    throw unreachable(service, error);
   }
 }
 
 /** Our own errors, and an abort of ours, pass unchanged. */
-function unreachable(note: ServiceNote, error: unknown): unknown {
+function unreachable(service: RunningService, error: unknown): unknown {
   if (error instanceof Error && (error.name === 'UnderstudyError' || error.name === 'AbortError'))
     return error;
   return apiErrors.make(
     'API_SERVICE_UNREACHABLE',
-    `the service at ${note.url} broke off: ${messageOf(error)}`,
+    `the service at ${service.url} broke off: ${messageOf(error)}`,
     {
       cause: error,
     },

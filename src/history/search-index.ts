@@ -4,7 +4,7 @@ import { vaultFiles } from '../catalog/index.ts';
 import type { BodyRecord, JournalReader, Lsn } from '../journal/index.ts';
 import { type Clock, type Log, messageOf, type ProgressListener, silentLog } from '../lib/index.ts';
 import { historyErrors } from './errors.ts';
-import { extractText, type SearchText } from './extract-text.ts';
+import type { SearchText } from './extract-text.ts';
 import { segment } from './search-query.ts';
 
 /** Bytes of one body that are looked at; text mostly comes first. */
@@ -86,6 +86,8 @@ export class SearchIndex {
     options: { readonly clock: Clock; readonly onProgress?: ProgressListener; readonly signal?: AbortSignal },
   ): Promise<{ readonly indexed: number }> {
     const { clock, onProgress, signal } = options;
+    // Its MIME and HTML parsers are loaded here, so that listings and searches do not wait for them.
+    const { extractText } = await import('./extract-text.ts');
     const endLsn = await reader.journal.refresh();
     const startLsn = this.indexedLsn;
     const startMs = clock.monotonicMs();

@@ -2,7 +2,8 @@
  * Structured logs: JSON lines on stderr (stdout belongs to results). Context (site, server, account, plan)
  * rides on child loggers.
  */
-import { pino } from 'pino';
+import { createRequire } from 'node:module';
+import type { Logger, pino as Pino } from 'pino';
 
 export interface Log {
   debug(fields: object, message: string): void;
@@ -12,11 +13,46 @@ export interface Log {
   child(fields: Record<string, unknown>): Log;
 }
 
-/** `level`: debug, info, warn, error or silent; `UNDERSTUDY_LOG` overrides it. Errors in `err` keep code and remedy. */
+const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+type Level = Exclude<(typeof LEVELS)[number], 'silent'>;
+
+/**
+ * `level`: debug, info, warn, error or silent; `UNDERSTUDY_LOG` overrides it. Errors in `err` keep code and remedy.
+ * The library behind it is loaded with the first line that is written: most commands write none.
+ */
 export function createLog(level = 'info'): Log {
+  const least = process.env['UNDERSTUDY_LOG'] ?? level;
+  let root: Logger | undefined;
+  return logOf(least, () => {
+    root ??= openLog(least);
+    return root;
+  });
+}
+
+function logOf(least: string, open: () => Logger): Log {
+  const write = (level: Level) => (fields: object, message: string) => {
+    if (LEVELS.indexOf(level) >= LEVELS.indexOf(least as Level)) open()[level](fields, message);
+  };
+  return {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: (fields) => {
+      let child: Logger | undefined;
+      return logOf(least, () => {
+        child ??= open().child(fields);
+        return child;
+      });
+    },
+  };
+}
+
+function openLog(level: string): Logger {
+  const { pino } = createRequire(import.meta.url)('pino') as { pino: typeof Pino };
   return pino(
     {
-      level: process.env['UNDERSTUDY_LOG'] ?? level,
+      level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },

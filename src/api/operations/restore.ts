@@ -79,11 +79,11 @@ export const restore = defineOperation({
     `${input.dryRun ? 'tried out to restore' : 'restored'} ${input.uid === undefined ? '' : `UID ${input.uid} of `}${input.mailbox ?? 'all mailboxes'} of ${input.account ?? 'all accounts'} to ${input.server} as of ${input.at ?? 'now'}`,
   outcome: (output) => (output.problems.length > 0 ? 'partial' : 'done'),
   async handler(core, input, context) {
-    const { lsn: atLsn } = await resolveAt(core, input.server, input.at);
+    const at = input.at === undefined ? {} : { at: (await resolveAt(core, input.server, input.at)).lsn };
     const report = await core.mail.restore(
       input.server,
       {
-        at: atLsn,
+        ...at,
         dryRun: input.dryRun,
         ...(input.account === undefined ? {} : { account: input.account }),
         ...(input.mailbox === undefined ? {} : { mailbox: input.mailbox }),
