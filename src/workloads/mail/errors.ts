@@ -145,6 +145,19 @@ export const mailErrors = defineErrors({
     remedy:
       'Check `accounts` of this server: the directory, its filter and serverAttribute, or the doveadm API.',
   },
+  MAIL_RESTORE_UID_ABSENT: {
+    kind: 'usage',
+    retry: 'never',
+    summary: 'The UIDs to restore name no message at the wanted point of time.',
+    remedy: 'Give the point of time at which they were there with --at.',
+  },
+  MAIL_RESTORE_DIFFERS: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'A message was put back, but the server does not serve the bytes that it served before.',
+    remedy:
+      'Compare with `understudy export`; the server or a filter on it changes messages as they are stored.',
+  },
   MAIL_INTERNAL: {
     kind: 'failed',
     retry: 'later',

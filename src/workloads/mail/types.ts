@@ -63,7 +63,8 @@ export interface RestoreRequest {
   readonly mailbox?: string;
   /** IMAP sequence-set of UIDs as of `at`: `1:3,7`. */
   readonly uids?: string;
-  readonly at: Lsn;
+  /** Absent = now; what is asked for by name and is not there now, as it was last. */
+  readonly at?: Lsn;
   readonly into?: string;
   /** Say what would be done and change nothing. */
   readonly dryRun: boolean;

@@ -84,6 +84,14 @@ describe('where it goes', () => {
     assert.equal(chooseTarget(mailbox(1, 'INBOX'), now, { canPin: false }).kind, 'existing');
   });
 
+  it('lets a mailbox that was made anew and used since step aside only when it may', () => {
+    const now = [mailbox(2, 'INBOX', { uidValidity: 9, uidNext: 4 })];
+    const wanted = mailbox(1, 'INBOX');
+    assert.equal(chooseTarget(wanted, now, { canPin: true, mayStepAside: true }).kind, 'aside');
+    assert.equal(chooseTarget(wanted, now, { canPin: true }).kind, 'existing');
+    assert.equal(chooseTarget(wanted, now, { canPin: false, mayStepAside: true }).kind, 'existing');
+  });
+
   it('goes on with a mailbox that an interrupted restore has made', () => {
     const now = [mailbox(2, 'Work', { uidNext: 4 })];
     assert.deepEqual(chooseTarget(mailbox(1, 'Work'), now, { canPin: true }), {

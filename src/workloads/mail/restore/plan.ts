@@ -14,16 +14,19 @@ export type Target =
   /** The name is free: the mailbox is made anew, with its old identity where the server lets us. */
   | { readonly kind: 'created'; readonly name: string }
   /** A mailbox of that name exists but nothing was ever in it: it takes the old identity. */
-  | { readonly kind: 'pristine'; readonly mailbox: MailboxRow };
+  | { readonly kind: 'pristine'; readonly mailbox: MailboxRow }
+  /** A mailbox of that name was made anew and holds mail since: it steps aside, and its mail comes back behind the old. */
+  | { readonly kind: 'aside'; readonly mailbox: MailboxRow };
 
 /**
  * Where the messages of `wanted` go. `current` are the account's mailboxes now; `into` names another mailbox;
- * `canPin` says whether UIDVALIDITY and UIDs can be set on this server.
+ * `canPin`
+ * says whether UIDVALIDITY and UIDs can be set on this server.
  */
 export function chooseTarget(
   wanted: MailboxRow,
   current: readonly MailboxRow[],
-  options: { into?: string; canPin: boolean },
+  options: { into?: string; canPin: boolean; mayStepAside?: boolean },
 ): Target {
   if (options.into !== undefined) {
     const mailbox = current.find((row) => row.name === options.into);
@@ -39,6 +42,7 @@ export function chooseTarget(
     return { kind: 'existing', mailbox: named, sameIdentity: true };
   }
   if (options.canPin && named.uidNext <= 1) return { kind: 'pristine', mailbox: named };
+  if (options.canPin && options.mayStepAside) return { kind: 'aside', mailbox: named };
   return { kind: 'existing', mailbox: named, sameIdentity: false };
 }
 

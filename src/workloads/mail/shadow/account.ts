@@ -6,7 +6,13 @@
 import type { MailboxRow } from '../../../catalog/index.ts';
 import type { StepRecord } from '../../../journal/index.ts';
 import { hasCode } from '../../../lib/index.ts';
-import { countOfRanges, formatSequenceSet, type ImapConnection, type MailboxListing } from '../imap/index.ts';
+import {
+  countOfRanges,
+  formatSequenceSet,
+  type ImapConnection,
+  type MailboxListing,
+  type Namespaces,
+} from '../imap/index.ts';
 import { withAccountLock } from './account-lock.ts';
 import type { Suspects } from './bodies.ts';
 import type { AccountOutcome, FollowContext } from './context.ts';
@@ -151,13 +157,11 @@ class AccountFollow {
       connection.namespaces(),
     ]);
     this.#context.pace.answered(clock.monotonicMs() - began);
-    const foreign = [...(namespaces?.others ?? []), ...(namespaces?.shared ?? [])].map(
-      ({ prefix }) => prefix,
-    );
-    const isOwn = (name: string) => !foreign.some((prefix) => prefix !== '' && name.startsWith(prefix));
     return {
-      listed: listings.filter(({ name, selectable }) => selectable && isOwn(name)).flatMap(listedMailbox),
-      subscriptions: subscriptions.filter(isOwn),
+      listed: listings
+        .filter(({ name, selectable }) => selectable && isOwnMailbox(name, namespaces))
+        .flatMap(listedMailbox),
+      subscriptions: subscriptions.filter((name) => isOwnMailbox(name, namespaces)),
     };
   }
 
@@ -241,6 +245,12 @@ class AccountFollow {
     this.#context.counters.recordsCommitted += records.length + 1;
     return this.#context.deps.vault.commit(records);
   }
+}
+
+/** Mailboxes of others and shared ones (RFC 2342) are not the account's: following them here would double them. */
+export function isOwnMailbox(name: string, namespaces: Namespaces | undefined): boolean {
+  const foreign = [...(namespaces?.others ?? []), ...(namespaces?.shared ?? [])];
+  return !foreign.some(({ prefix }) => prefix !== '' && name.startsWith(prefix));
 }
 
 function listedMailbox(listing: MailboxListing): ListedMailbox[] {

@@ -1,0 +1,1 @@
+export { restoreMail } from './restore.ts';

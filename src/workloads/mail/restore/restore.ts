@@ -1,0 +1,275 @@
+/**
+ * Brings back to the live server what it lost: first the journal is brought up to date, so that what the server
+ * holds now is known exactly and nothing of it can be lost; then what was there at the wanted point and is not now
+ * is put back; then the server is read again, and only what it serves counts as restored.
+ */
+import { type MailboxRow, type MessageRow, requireMailbox } from '../../../catalog/index.ts';
+import type { Progress } from '../../../lib/index.ts';
+import { mailErrors } from '../errors.ts';
+import { rangesHold } from '../imap/index.ts';
+import { Follower, problemOf, withAccountLock } from '../shadow/index.ts';
+import type {
+  ActionOptions,
+  MailDeps,
+  Problem,
+  RestoredMailbox,
+  RestoreReport,
+  RestoreRequest,
+} from '../types.ts';
+import { asideName, type MailboxRestore, type Pins, restoreMailbox } from './mailbox.ts';
+import { pinsOf } from './pins.ts';
+import { chooseTarget, planMessages, splitIntoRuns } from './plan.ts';
+import { type Wanted, wantedOf } from './wanted.ts';
+
+/**
+ * Idempotent: interrupted or repeated it does what is left. Errors: CATALOG_ACCOUNT_UNKNOWN,
+ * CATALOG_MAILBOX_UNKNOWN, MAIL_RESTORE_UID_ABSENT (nothing was changed); those of single accounts are problems of
+ * the report.
+ */
+export async function restoreMail(
+  deps: MailDeps,
+  request: RestoreRequest,
+  options: ActionOptions = {},
+): Promise<RestoreReport> {
+  const wanted = wantedOf(deps.vault, request);
+  const follower = new Follower(deps);
+  try {
+    const restore = new AccountsRestore(deps, follower, request, wanted, options);
+    // Each account has a connection of its own; several at once keep both sides busy.
+    const waiting = [...wanted.accounts];
+    const work = async () => {
+      for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
+        await restore.account(account);
+      }
+    };
+    await Promise.all(Array.from({ length: deps.config.shadow.connections }, work));
+    return restore.report();
+  } finally {
+    await follower.stop();
+  }
+}
+
+class AccountsRestore {
+  readonly #deps: MailDeps;
+  readonly #follower: Follower;
+  readonly #request: RestoreRequest;
+  readonly #options: ActionOptions;
+  readonly #pins: Pins | undefined;
+  readonly #began: number;
+  readonly #mailboxes: RestoredMailbox[] = [];
+  readonly #problems: Problem[] = [];
+  readonly #totals = { wanted: 0, present: 0, restored: 0, bytes: 0, planned: 0, plannedBytes: 0 };
+  readonly #wanted: Wanted;
+  #accountsDone = 0;
+
+  constructor(
+    deps: MailDeps,
+    follower: Follower,
+    request: RestoreRequest,
+    wanted: Wanted,
+    options: ActionOptions,
+  ) {
+    this.#deps = deps;
+    this.#follower = follower;
+    this.#request = request;
+    this.#wanted = wanted;
+    this.#options = options;
+    this.#pins = pinsOf(deps);
+    this.#began = deps.clock.monotonicMs();
+  }
+
+  async account(account: string): Promise<void> {
+    this.#options.signal?.throwIfAborted();
+    try {
+      await this.#upToDate(account);
+      const jobs = this.#plan(account);
+      const needed = jobs.some(isNeeded);
+      if (needed && !this.#request.dryRun) {
+        await this.#carryOut(account, jobs);
+        await this.#upToDate(account);
+        await this.#prove(account, jobs);
+      } else {
+        for (const job of jobs) this.#mailboxes.push(this.#planned(job));
+      }
+    } catch (error) {
+      // A failed journal is nobody's private problem; a single account asked for has no others to go on with.
+      if (this.#follower.trouble || this.#wanted.accounts.length === 1) throw error;
+      this.#problems.push(problemOf(account, error));
+    }
+    this.#accountsDone += 1;
+    this.#tell(account);
+  }
+
+  report(): RestoreReport {
+    return {
+      dryRun: this.#request.dryRun,
+      at: this.#wanted.at,
+      mailboxes: this.#mailboxes.filter(
+        ({ messagesRestored, target }) => messagesRestored > 0 || target === 'created',
+      ),
+      messagesWanted: this.#totals.wanted,
+      messagesPresent: this.#totals.present,
+      messagesRestored: this.#totals.restored,
+      bytesRestored: this.#totals.bytes,
+      elapsedMs: this.#deps.clock.monotonicMs() - this.#began,
+      problems: this.#problems,
+    };
+  }
+
+  async #upToDate(account: string): Promise<void> {
+    const result = await this.#follower.look(account, 'account', 'now');
+    if (!result.ok) throw result.error;
+  }
+
+  #plan(account: string): MailboxRestore[] {
+    const { catalog } = this.#deps.vault;
+    const { at, ranges } = this.#wanted;
+    const { mailbox, into } = this.#request;
+    const rows =
+      mailbox === undefined
+        ? catalog.mailboxes(account, at)
+        : [requireMailbox(catalog, account, mailbox, at)];
+    const current = catalog.mailboxes(account);
+    return rows.map((row) => {
+      const target = chooseTarget(row, current, {
+        canPin: this.#pins !== undefined,
+        // INBOX cannot be deleted by its owner: a new one means that the old one was lost.
+        mayStepAside: ranges === undefined && (mailbox === undefined || row.name === 'INBOX'),
+        ...(into === undefined ? {} : { into: into.toUpperCase() === 'INBOX' ? 'INBOX' : into }),
+      });
+      const wanted = pick(catalog.iterateMessages(row.id, at), ranges);
+      const now = target.kind === 'created' ? [] : catalog.iterateMessages(target.mailbox.id);
+      const plan = planMessages(wanted, now, target.kind === 'existing' && target.sameIdentity);
+      this.#totals.wanted += plan.wanted;
+      this.#totals.present += plan.present;
+      this.#totals.planned += plan.missing.length;
+      for (const message of plan.missing) this.#totals.plannedBytes += message.size;
+      const leftAside = current.some(({ name }) => name === asideName(row.name, row.delimiter));
+      return { account, wanted: row, target, plan, leftAside };
+    });
+  }
+
+  #carryOut(account: string, jobs: readonly MailboxRestore[]): Promise<void> {
+    const { vault } = this.#deps;
+    return withAccountLock(vault, account, () =>
+      this.#follower.context.pool.use(account, async (connection) => {
+        for (const job of jobs) {
+          if (!isNeeded(job)) continue;
+          this.#options.signal?.throwIfAborted();
+          await restoreMailbox({ vault, connection, pins: this.#pins }, job, (messages, bytes) => {
+            this.#totals.restored += messages;
+            this.#totals.bytes += bytes;
+            this.#tell(account, job.wanted.name);
+          });
+        }
+        if (this.#request.mailbox === undefined) await this.#subscribe(account, connection);
+      }),
+    );
+  }
+
+  /** Names that were subscribed at that point and are not now; nothing is unsubscribed. */
+  async #subscribe(account: string, connection: { subscribe(name: string): Promise<void> }): Promise<void> {
+    const { catalog } = this.#deps.vault;
+    const now = new Set(catalog.subscriptions(account));
+    for (const name of catalog.subscriptions(account, this.#wanted.at)) {
+      if (!now.has(name)) await connection.subscribe(name);
+    }
+  }
+
+  /** What the server serves now is compared with what was wanted: UID and bytes, mailbox by mailbox. */
+  async #prove(account: string, jobs: readonly MailboxRestore[]): Promise<void> {
+    const { catalog } = this.#deps.vault;
+    const current = catalog.mailboxes(account);
+    for (const job of jobs) {
+      const name = this.#targetName(job);
+      const mailbox = current.find((row) => row.name === name);
+      const sameIdentity = mailbox?.uidValidity === job.wanted.uidValidity;
+      const now = mailbox ? catalog.iterateMessages(mailbox.id) : [];
+      const left = planMessages(job.plan.missing, now, sameIdentity).missing;
+      for (const message of left) {
+        this.#problems.push({
+          ...problemOf(
+            account,
+            mailErrors.make(
+              'MAIL_RESTORE_DIFFERS',
+              `${account}/${name}: the server does not serve UID ${message.uid} as it did (${message.size} bytes)`,
+            ),
+          ),
+          mailbox: name,
+          uid: message.uid,
+        });
+      }
+      this.#mailboxes.push({
+        ...this.#planned(job),
+        uidValidity: mailbox?.uidValidity ?? 0,
+        identityKept: sameIdentity && mailbox !== undefined && this.#uidsKept(job, mailbox),
+      });
+    }
+  }
+
+  #uidsKept(job: MailboxRestore, mailbox: MailboxRow): boolean {
+    const { catalog } = this.#deps.vault;
+    const bodies = new Map<number, number>();
+    for (const { uid, bodyLsn } of catalog.iterateMessages(mailbox.id)) bodies.set(uid, bodyLsn);
+    return job.plan.missing.every(({ uid, bodyLsn }) => bodies.get(uid) === bodyLsn);
+  }
+
+  /** The outcome as the plan says it; a dry run reports this. */
+  #planned(job: MailboxRestore): RestoredMailbox {
+    const { wanted, target, plan } = job;
+    const canPin = this.#pins !== undefined;
+    const takesIdentity =
+      target.kind === 'existing' ? target.sameIdentity : canPin && this.#targetName(job) === wanted.name;
+    const uidNext = target.kind === 'existing' ? target.mailbox.uidNext : 1;
+    const runs = splitIntoRuns(plan.missing, { uidNext, canPin: takesIdentity && canPin });
+    return {
+      account: job.account,
+      mailbox: wanted.name,
+      into: this.#targetName(job),
+      target: target.kind === 'created' ? 'created' : 'existing',
+      uidValidity:
+        takesIdentity || target.kind === 'created' ? wanted.uidValidity : target.mailbox.uidValidity,
+      identityKept: takesIdentity && runs.every((run) => run.firstUid !== undefined),
+      messagesWanted: plan.wanted,
+      messagesPresent: plan.present,
+      messagesRestored: plan.missing.length,
+      flagsRestored: plan.missing.filter(({ flags }) => flags.length > 0).length,
+      bytesRestored: plan.missing.reduce((sum, { size }) => sum + size, 0),
+    };
+  }
+
+  #targetName({ target }: MailboxRestore): string {
+    return target.kind === 'created' ? target.name : target.mailbox.name;
+  }
+
+  #tell(account: string, mailbox?: string): void {
+    const { restored, bytes, planned, plannedBytes } = this.#totals;
+    const elapsedMs = this.#deps.clock.monotonicMs() - this.#began;
+    const progress: Progress = {
+      phase: 'restore',
+      server: this.#deps.server,
+      account,
+      ...(mailbox === undefined ? {} : { mailbox }),
+      accountsDone: this.#accountsDone,
+      accountsTotal: this.#wanted.accounts.length,
+      messagesDone: restored,
+      messagesTotal: planned,
+      bytesDone: bytes,
+      bytesTotal: plannedBytes,
+      elapsedMs,
+      ...(restored > 0 ? { etaMs: (elapsedMs / restored) * (planned - restored) } : {}),
+    };
+    this.#options.progress?.(progress);
+  }
+}
+
+function isNeeded({ plan, target, leftAside }: MailboxRestore): boolean {
+  return plan.missing.length > 0 || target.kind !== 'existing' || leftAside;
+}
+
+function* pick(
+  messages: Iterable<MessageRow>,
+  ranges: Parameters<typeof rangesHold>[0] | undefined,
+): Generator<MessageRow> {
+  for (const message of messages) if (!ranges || rangesHold(ranges, message.uid)) yield message;
+}

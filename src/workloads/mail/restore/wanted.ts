@@ -1,0 +1,102 @@
+/** What a request means: which accounts, and which point of time. Checked before anything is done. */
+import { type MailboxRow, requireAccount, requireMailbox, type Vault } from '../../../catalog/index.ts';
+import type { Lsn } from '../../../journal/index.ts';
+import { mailErrors } from '../errors.ts';
+import { normalizeRanges, parseSequenceSet, type UidRange } from '../imap/index.ts';
+import type { RestoreRequest } from '../types.ts';
+
+export interface Wanted {
+  readonly at: Lsn;
+  readonly accounts: readonly string[];
+  /** Only these UIDs of the one mailbox; absent = all messages. */
+  readonly ranges?: readonly UidRange[];
+}
+
+/** Points looked at for messages that are not there now. */
+const POINTS_MOST = 50;
+
+/**
+ * Without `at`, what is asked for by name is taken as it was last: a mailbox just before it was gone, messages just
+ * before they were removed. Errors: CATALOG_ACCOUNT_UNKNOWN, CATALOG_MAILBOX_UNKNOWN, MAIL_RESTORE_UID_ABSENT.
+ */
+export function wantedOf(vault: Vault, request: RestoreRequest): Wanted {
+  const { catalog } = vault;
+  const now = vault.committedLsn;
+  const { account, mailbox, uids } = request;
+  if (account === undefined) {
+    const at = request.at ?? now;
+    const rows = catalog.accounts(at).filter((row) => row.goneLsn === undefined || row.goneLsn > at);
+    return { at, accounts: rows.map((row) => row.account) };
+  }
+  const at = request.at ?? lastPointOf(vault, account, mailbox);
+  requireAccount(catalog, account, at);
+  if (mailbox === undefined) return { at, accounts: [account] };
+  const row = requireMailbox(catalog, account, mailbox, at);
+  if (uids === undefined) return { at, accounts: [account] };
+  const ranges = normalizeRanges(parseSequenceSet(uids) ?? []);
+  const point = request.at === undefined ? pointWithMost(vault, row, ranges, at) : at;
+  if (countAt(vault, row, ranges, point) === 0) throw absent(vault, row, uids, ranges, point);
+  return { at: point, accounts: [account], ranges };
+}
+
+/** Now, or just before the mailbox of that name was gone. */
+function lastPointOf(vault: Vault, account: string, mailbox: string | undefined): Lsn {
+  const now = vault.committedLsn;
+  if (mailbox === undefined || vault.catalog.mailboxByName(account, mailbox)) return now;
+  const last = vault.catalog
+    .mailboxHistory(account)
+    .filter(({ name, goneLsn }) => name === mailbox && goneLsn !== undefined)
+    .at(-1);
+  return last?.goneLsn === undefined ? now : ((last.goneLsn - 1) as Lsn);
+}
+
+/** The latest point at which most of the UIDs were there: now, or just before a removal. */
+function pointWithMost(vault: Vault, mailbox: MailboxRow, ranges: readonly UidRange[], now: Lsn): Lsn {
+  let best = now;
+  let most = countAt(vault, mailbox, ranges, now);
+  for (const point of pointsBeforeRemovals(vault, mailbox, now)) {
+    const count = countAt(vault, mailbox, ranges, point);
+    if (count > most) {
+      most = count;
+      best = point;
+    }
+  }
+  return best;
+}
+
+function pointsBeforeRemovals({ catalog }: Vault, mailbox: MailboxRow, until: Lsn): Lsn[] {
+  return catalog
+    .removals({ account: mailbox.account, mailbox: mailbox.name, until, limit: POINTS_MOST })
+    .map(({ lsn }) => catalog.commitAtOrBefore((lsn - 1) as Lsn)?.lsn)
+    .filter((lsn) => lsn !== undefined);
+}
+
+function countAt({ catalog }: Vault, mailbox: MailboxRow, ranges: readonly UidRange[], at: Lsn): number {
+  let count = 0;
+  for (const { from, to } of ranges) {
+    for (let after = from - 1; after < to; ) {
+      const rows = catalog.messages(mailbox.id, { at, afterUid: after, limit: 1_000 });
+      count += rows.filter(({ uid }) => uid <= to).length;
+      if (rows.length < 1_000) break;
+      after = rows.at(-1)?.uid as number;
+    }
+  }
+  return count;
+}
+
+/** A UID that is not there at that point is a mistake of time, and often we know the right one. */
+function absent(vault: Vault, mailbox: MailboxRow, uids: string, ranges: readonly UidRange[], at: Lsn) {
+  const { account, name } = mailbox;
+  const point = pointWithMost(vault, mailbox, ranges, at);
+  const found = countAt(vault, mailbox, ranges, point) > 0;
+  return mailErrors.make(
+    'MAIL_RESTORE_UID_ABSENT',
+    `no message with UID ${uids} is in ${account}/${name} at lsn:${at}`,
+    {
+      remedy: found
+        ? `It was there at an earlier time; ask with: --at lsn:${point}`
+        : `See what is there with: understudy history SERVER --account ${account} --mailbox ${JSON.stringify(name)}`,
+      details: { account, mailbox: name, uids, at },
+    },
+  );
+}

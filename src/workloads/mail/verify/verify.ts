@@ -1,0 +1,306 @@
+/**
+ * Compares a live server with the replica, and says precisely where they differ: the mailbox set, UIDVALIDITY,
+ * UIDNEXT, UIDs, flags, INTERNALDATE, sizes, and SHA-256 of bodies. Reads both sides only; the journal is not
+ * brought up to date, so what changed on the server since is a difference too.
+ */
+import { createHash, hash as digest, type Hash } from 'node:crypto';
+import { iso, type MailboxRow, type MessageRow, requireAccount } from '../../../catalog/index.ts';
+import type { Lsn } from '../../../journal/index.ts';
+import { type ImapConnection, type MailboxListing, normalizeFlags } from '../imap/index.ts';
+import { ConnectionPool, isOwnMailbox, problemOf } from '../shadow/index.ts';
+import type {
+  ActionOptions,
+  Certificate,
+  Difference,
+  MailDeps,
+  Problem,
+  VerifyReport,
+  VerifyRequest,
+} from '../types.ts';
+
+const DIFFERENCES_LISTED = 1_000;
+const COMPARED_AT_ONCE = 1_000;
+
+/**
+ * May be repeated at any time. Errors: CATALOG_ACCOUNT_UNKNOWN, CATALOG_AT_…; a server that fails as a whole; what
+ * concerns one account is a problem of the report, which is then not `equal`.
+ */
+export async function verifyMail(
+  deps: MailDeps,
+  request: VerifyRequest,
+  options: ActionOptions = {},
+): Promise<VerifyReport> {
+  const { vault, config } = deps;
+  const at = request.at ?? vault.committedLsn;
+  const accounts = request.account
+    ? [requireAccount(vault.catalog, request.account, at).account]
+    : vault.catalog
+        .accounts(at)
+        .filter((row) => row.goneLsn === undefined || row.goneLsn > at)
+        .map((row) => row.account);
+  const comparison = new Comparison(deps, at, request.bodies, accounts, options);
+  const pool = new ConnectionPool(deps, { keepWarm: 0 });
+  const waiting = [...accounts];
+  const work = async () => {
+    for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
+      await comparison.account(account, pool);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(config.shadow.connections, accounts.length) }, work));
+  } finally {
+    pool.close();
+  }
+  return comparison.report();
+}
+
+class Comparison {
+  readonly #deps: MailDeps;
+  readonly #at: Lsn;
+  readonly #accounts: readonly string[];
+  readonly #options: ActionOptions;
+  readonly #began: number;
+  /** Every so many messages one body is compared; 1 = all. */
+  readonly #bodyEvery: number;
+  readonly #differences: Difference[] = [];
+  readonly #problems: Problem[] = [];
+  /** One per account, so that the digest does not depend on the order in which they were done. */
+  readonly #digests = new Map<string, string>();
+  #differenceCount = 0;
+  #accountsDone = 0;
+  #mailboxes = 0;
+  #messages = 0;
+  #bodies = 0;
+  readonly #messagesTotal: number;
+
+  constructor(
+    deps: MailDeps,
+    at: Lsn,
+    bodies: VerifyRequest['bodies'],
+    accounts: readonly string[],
+    options: ActionOptions,
+  ) {
+    this.#deps = deps;
+    this.#at = at;
+    this.#accounts = accounts;
+    this.#options = options;
+    this.#began = deps.clock.monotonicMs();
+    this.#messagesTotal = accounts.reduce(
+      (sum, account) => sum + (deps.vault.catalog.account(account, at)?.messageCount ?? 0),
+      0,
+    );
+    this.#bodyEvery =
+      bodies === 'all' ? 1 : Math.max(1, Math.ceil(this.#messagesTotal / Math.max(1, bodies.sample)));
+  }
+
+  async account(account: string, pool: ConnectionPool): Promise<void> {
+    this.#options.signal?.throwIfAborted();
+    try {
+      await pool.use(account, (connection) => this.#compareAccount(account, connection));
+    } catch (error) {
+      if (this.#accounts.length === 1 || this.#deps.vault.failure !== undefined) throw error;
+      this.#problems.push(problemOf(account, error));
+    }
+    this.#accountsDone += 1;
+    this.#tell(account);
+  }
+
+  report(): VerifyReport {
+    const { vault, clock, server } = this.#deps;
+    const overall = createHash('sha256');
+    for (const account of this.#accounts) overall.update(`${account}\0${this.#digests.get(account) ?? ''}\n`);
+    const certificate: Certificate = {
+      server,
+      journalId: vault.journalId,
+      lsn: this.#at,
+      asOf: iso(vault.catalog.timeOf(this.#at) ?? 0),
+      comparedAt: iso(clock.wallMs()),
+      accounts: this.#accountsDone - this.#problems.length,
+      mailboxes: this.#mailboxes,
+      messages: this.#messages,
+      bodiesCompared: this.#bodies,
+      bodies: this.#bodyEvery === 1 ? 'all' : 'sample',
+      digest: overall.digest('hex'),
+    };
+    return {
+      equal: this.#differenceCount === 0 && this.#problems.length === 0,
+      certificate,
+      differences: this.#differences,
+      differenceCount: this.#differenceCount,
+      problems: this.#problems,
+    };
+  }
+
+  async #compareAccount(account: string, connection: ImapConnection): Promise<void> {
+    const { catalog } = this.#deps.vault;
+    const [listings, subscribed, namespaces] = await Promise.all([
+      connection.listMailboxes(),
+      connection.listSubscriptions(),
+      connection.namespaces(),
+    ]);
+    const served = new Map<string, MailboxListing>();
+    for (const listing of listings) {
+      if (!listing.selectable || !isOwnMailbox(listing.name, namespaces)) continue;
+      served.set(listing.name.toUpperCase() === 'INBOX' ? 'INBOX' : listing.name, listing);
+    }
+    const listing = createHash('sha256');
+    for (const row of catalog.mailboxes(account, this.#at)) {
+      const found = served.get(row.name);
+      served.delete(row.name);
+      if (!found) this.#differ({ account, mailbox: row.name, what: 'mailbox-missing' });
+      else await this.#compareMailbox(connection, row, listing);
+      this.#tell(account, row.name);
+    }
+    for (const name of served.keys()) this.#differ({ account, mailbox: name, what: 'mailbox-extra' });
+    const own = subscribed.filter((name) => isOwnMailbox(name, namespaces));
+    const expected = catalog.subscriptions(account, this.#at);
+    for (const mailbox of expected) {
+      if (!own.includes(mailbox)) {
+        this.#differ({
+          account,
+          mailbox,
+          what: 'subscription',
+          expected: 'subscribed',
+          found: 'not subscribed',
+        });
+      }
+    }
+    for (const mailbox of own) {
+      if (!expected.includes(mailbox)) {
+        this.#differ({
+          account,
+          mailbox,
+          what: 'subscription',
+          expected: 'not subscribed',
+          found: 'subscribed',
+        });
+      }
+    }
+    this.#digests.set(account, listing.digest('hex'));
+  }
+
+  async #compareMailbox(connection: ImapConnection, row: MailboxRow, listing: Hash): Promise<void> {
+    const { account, name: mailbox } = row;
+    const { catalog } = this.#deps.vault;
+    const open = await connection.examine(mailbox);
+    this.#mailboxes += 1;
+    listing.update(`${mailbox}\0${row.uidValidity}\n`);
+    if (open.uidValidity !== row.uidValidity) {
+      this.#differ({
+        account,
+        mailbox,
+        what: 'uidvalidity',
+        expected: String(row.uidValidity),
+        found: String(open.uidValidity),
+      });
+      return;
+    }
+    // The catalog keeps the present UIDNEXT only: of a past moment it cannot be said.
+    const isNow = catalog.timeOf(this.#at) !== undefined && this.#at >= this.#deps.vault.committedLsn;
+    if (isNow && open.uidNext !== undefined && open.uidNext !== row.uidNext) {
+      this.#differ({
+        account,
+        mailbox,
+        what: 'uidnext',
+        expected: String(row.uidNext),
+        found: String(open.uidNext),
+      });
+    }
+    const setAside = new Set(
+      catalog
+        .setAside(account, this.#at)
+        .filter((aside) => aside.mailboxId === row.id)
+        .map((aside) => aside.uid),
+    );
+    let from = 1;
+    for (;;) {
+      const messages = catalog.messages(row.id, {
+        at: this.#at,
+        afterUid: from - 1,
+        limit: COMPARED_AT_ONCE,
+      });
+      const last = messages.length < COMPARED_AT_ONCE;
+      const to = last
+        ? Math.max(row.uidNext, open.uidNext ?? 0, from + 1) - 1
+        : (messages.at(-1)?.uid as number);
+      if (to >= from) await this.#compareMessages(connection, row, { from, to }, messages, setAside, listing);
+      if (last) return;
+      from = to + 1;
+    }
+  }
+
+  async #compareMessages(
+    connection: ImapConnection,
+    { account, name: mailbox }: MailboxRow,
+    range: { from: number; to: number },
+    messages: readonly MessageRow[],
+    setAside: ReadonlySet<number>,
+    listing: Hash,
+  ): Promise<void> {
+    const expected = new Map(messages.map((message) => [message.uid, message]));
+    const found = new Set<number>();
+    const items = { flags: true, internalDate: true, size: true } as const;
+    await connection.fetch([range], items, (message) => {
+      if (found.has(message.uid)) return;
+      found.add(message.uid);
+      const held = expected.get(message.uid);
+      if (!held) {
+        const why = setAside.has(message.uid) ? { expected: 'set aside: the server could not serve it' } : {};
+        this.#differ({ account, mailbox, uid: message.uid, what: 'message-extra', ...why });
+        return;
+      }
+      const differ = (what: Difference['what'], want: string, have: string) => {
+        if (want !== have)
+          this.#differ({ account, mailbox, uid: message.uid, what, expected: want, found: have });
+      };
+      differ('flags', held.flags.join(' '), normalizeFlags(message.flags ?? []).join(' '));
+      differ('date', held.date, message.internalDate ?? '');
+      differ('size', String(held.size), String(message.size));
+    });
+    for (const message of messages) {
+      if (!found.has(message.uid))
+        this.#differ({ account, mailbox, uid: message.uid, what: 'message-missing' });
+      listing.update(`${message.uid} ${message.size} ${message.flags.join(' ')}\0`);
+      listing.update(message.hash);
+    }
+    const compared = messages.filter(
+      (message, index) => (this.#messages + index) % this.#bodyEvery === 0 && found.has(message.uid),
+    );
+    this.#messages += messages.length;
+    if (compared.length === 0) return;
+    const ranges = compared.map(({ uid }) => ({ from: uid, to: uid }));
+    await connection.fetch(ranges, { body: true }, (message) => {
+      const held = expected.get(message.uid);
+      if (!held || !message.body) return;
+      this.#bodies += 1;
+      const served = digest('sha256', message.body, 'hex');
+      const want = Buffer.from(held.hash).toString('hex');
+      if (served !== want) {
+        this.#differ({ account, mailbox, uid: message.uid, what: 'body', expected: want, found: served });
+      }
+    });
+    this.#tell(account, mailbox);
+  }
+
+  #differ(difference: Difference): void {
+    this.#differenceCount += 1;
+    if (this.#differences.length < DIFFERENCES_LISTED) this.#differences.push(difference);
+  }
+
+  #tell(account: string, mailbox?: string): void {
+    const elapsedMs = this.#deps.clock.monotonicMs() - this.#began;
+    const left = this.#messagesTotal - this.#messages;
+    this.#options.progress?.({
+      phase: 'verify',
+      server: this.#deps.server,
+      account,
+      ...(mailbox === undefined ? {} : { mailbox }),
+      accountsDone: this.#accountsDone,
+      accountsTotal: this.#accounts.length,
+      messagesDone: this.#messages,
+      messagesTotal: this.#messagesTotal,
+      elapsedMs,
+      ...(this.#messages > 0 ? { etaMs: (elapsedMs / this.#messages) * Math.max(0, left) } : {}),
+    });
+  }
+}
