@@ -1,6 +1,7 @@
 /** Segments as plain files in one folder. */
 import { chmod, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crashPoint } from '../lib/index.ts';
 import type { SegmentStorage, StoredSegment } from './storage.ts';
 
 const SEGMENT_SUFFIX = '.seg';
@@ -79,6 +80,7 @@ class LocalStorage implements SegmentStorage {
     } finally {
       await handle.close();
     }
+    crashPoint('journal.create.before-rename');
     await rename(temporary, path);
     await this.#syncDirectory();
   }
