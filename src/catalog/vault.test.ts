@@ -1,6 +1,7 @@
 /** Goal: journal and catalog stay in step through commits, restarts and failures. Method: a real vault in a temporary folder. */
 import assert from 'node:assert/strict';
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { localStorage, type MailboxId, type SegmentStorage } from '../journal/index.ts';
 import { hasCode, silentLog, systemClock } from '../lib/index.ts';
@@ -247,4 +248,32 @@ test('a full disk rejects the commit, keeps those before it, and `reopen` goes o
     [1, 2],
   );
   await reader.close();
+});
+
+test('a folder that cannot be made is refused; a vault that never was is said to be missing', async (t) => {
+  const dir = temporaryFolder(t);
+  writeFileSync(`${dir}/file`, '');
+  await assert.rejects(openVault(`${dir}/file/vault`), (error) => hasCode(error, 'CATALOG_VAULT_UNWRITABLE'));
+  await assert.rejects(VaultReader.open({ dir, clock }), (error) => hasCode(error, 'CATALOG_VAULT_MISSING'));
+  await assert.rejects(rebuildCatalog({ dir, clock }), (error) => hasCode(error, 'CATALOG_VAULT_MISSING'));
+});
+
+test('a catalog that cannot be written stops the vault; what was durable is there after `reopen`', async (t) => {
+  const dir = temporaryFolder(t);
+  const vault = await openVault(dir);
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX')]);
+  const blocker = new DatabaseSync(vaultFiles(dir).catalog);
+  blocker.exec(`CREATE TRIGGER broken BEFORE INSERT ON message BEGIN SELECT raise(ABORT, 'no'); END`);
+  await assert.rejects(vault.commit([put(vault, id, 1, mail(1))]));
+  assert.throws(() => vault.putBody(mail(2)));
+  blocker.exec('DROP TRIGGER broken');
+  blocker.close();
+  await vault.reopen();
+  assert.deepEqual(
+    vault.catalog.messages(id).map(({ uid }) => uid),
+    [1],
+    'it was in the journal',
+  );
+  await vault.close();
 });
