@@ -110,7 +110,8 @@ export class ResponseDecoder {
       this.#fill = 0;
       this.#filled = this.#slab.subarray(0, 0);
     }
-    const wanted = this.#mode === 'literal' ? this.#scan + this.#literalBytes - this.#fill : 0;
+    const rest = this.#mode === 'literal' ? this.#scan + this.#literalBytes - this.#fill : 0;
+    const wanted = Math.max(rest, 0);
     const least = Math.max(wanted, this.#slab.length >> 4, 1);
     if (this.#slab.length - this.#fill < least) this.#roll(wanted);
     return this.#slab.subarray(this.#fill);
