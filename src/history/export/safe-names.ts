@@ -31,7 +31,7 @@ function encode(char: string): string {
 
 /**
  * Gives every mailbox its path components. Siblings whose names differ in letter case alone are kept apart where the file
- * system would not: the later one has its capitals encoded.
+ * system would not: the later one has letters encoded.
  */
 export class SafePaths {
   readonly #byPath = new Map<string, string>();
@@ -58,9 +58,15 @@ export class SafePaths {
   }
 
   #untaken(parent: string, wanted: string): string {
+    const taken = (name: string) => this.#taken.has(`${parent}${name.toLowerCase()}`);
     let component = wanted;
-    if (this.#taken.has(`${parent}${component.toLowerCase()}`)) {
-      component = component.replace(/(?<!%.?)\p{Lu}/gu, encode);
+    if (taken(component)) component = component.replace(/(?<!%.?)\p{Lu}/gu, encode);
+    // No capitals, or the sibling was written so: letters are encoded from the left until it is free.
+    for (let at = 0; taken(component) && at < component.length; at += 1) {
+      const char = component[at] as string;
+      if (char === '%') at += 2;
+      else if (/[a-z]/.test(char))
+        component = component.slice(0, at) + encode(char) + component.slice(at + 1);
     }
     this.#taken.add(`${parent}${component.toLowerCase()}`);
     return component;
