@@ -10,7 +10,7 @@ for (const [path, text] of Object.entries(await referencePages())) {
   const file = join(root, path);
   if (read(file) === text) continue;
   stale += 1;
-  console.log(check ? `${path} is not what the code says; run: node scripts/docs.ts` : `wrote ${path}`);
+  console.log(check ? `${path} is not what the code says; run: npm run docs` : `wrote ${path}`);
   if (check) continue;
   mkdirSync(join(file, '..'), { recursive: true });
   writeFileSync(file, text);

@@ -54,6 +54,11 @@ export function addArguments(command: Command, operation: Operation): void {
   }
 }
 
+/** Of operations that tell how things go now. */
+export function watchOption(): Option {
+  return new Option('--watch', 'Show it again every two seconds.');
+}
+
 function optionOf(input: Input): Option {
   const flag = flagOf(input.key);
   const choices = input.choices === undefined ? '' : ` (${input.choices.join('|')})`;

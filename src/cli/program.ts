@@ -7,7 +7,7 @@ import {
   operationNamed,
   operationNames,
 } from '../api/index.ts';
-import { addArguments, inputFrom } from './arguments.ts';
+import { addArguments, inputFrom, watchOption } from './arguments.ts';
 import { type OwnCommand, ownCommandNamed, ownCommandNames } from './commands/index.ts';
 import { cliErrors } from './errors.ts';
 import type { Io } from './io.ts';
@@ -51,7 +51,7 @@ export async function runProgram(argv: readonly string[], base: BaseContext): Pr
   for (const operation of await operationsFor(argv)) {
     const command = commandAt(program, operation.name).description(operation.summary);
     addArguments(command, operation);
-    if (operation.name === 'status') command.option('--watch', 'Show it again every two seconds.');
+    if (operation.placement === 'live') command.addOption(watchOption());
     command.action(async () => {
       const input = inputFrom(operation, command.args, command.opts());
       status = await runOperation(operation, input, context(), { watch: command.opts()['watch'] === true });

@@ -1,6 +1,6 @@
 /** docs/reference/cli.md, written from the commands themselves; a test holds the page equal to it. */
 import { allOperations, type Operation } from '../api/index.ts';
-import { flagOf, inputsOf } from './arguments.ts';
+import { flagOf, inputsOf, watchOption } from './arguments.ts';
 import { exitCodes } from './exit-codes.ts';
 import { helpOfOwnCommands } from './own-command-help.ts';
 
@@ -17,7 +17,7 @@ export async function cliPage(): Promise<string> {
 
 const INTRODUCTION = `# Command line
 
-<!-- Generated from the operations by scripts/docs.ts. Change those, not this page. -->
+<!-- Generated from the operations by: npm run docs. Change those, not this page. -->
 
 \`understudy COMMAND … [--config FILE] [--json] [--yes]\`
 
@@ -48,7 +48,6 @@ function section(operation: Operation): string {
   const positional = operation.positional.map(
     (key) => inputs.find((input) => input.key === key)?.placeholder ?? key,
   );
-  const options = inputs.filter((input) => !operation.positional.includes(input.key));
   const rows = inputs.map((input) => {
     const name = operation.positional.includes(input.key)
       ? input.placeholder
@@ -56,10 +55,12 @@ function section(operation: Operation): string {
     const choices = input.choices === undefined ? '' : ` One of: ${input.choices.join(', ')}.`;
     return `| \`${name}\` | ${input.required ? 'yes' : ''} | ${input.description}${choices} |`;
   });
+  if (operation.placement === 'live')
+    rows.push(`| \`${watchOption().flags}\` |  | ${watchOption().description} |`);
   const table = ['| argument | required | |', '| --- | --- | --- |', ...rows, ''];
   return [
     `## ${operation.name}\n`,
-    `\`understudy ${[operation.name, ...positional].join(' ')}${options.length > 0 ? ' [options]' : ''}\`\n`,
+    `\`understudy ${[operation.name, ...positional].join(' ')}${rows.length > positional.length ? ' [options]' : ''}\`\n`,
     `${operation.summary} Permission: ${operation.permission}.\n`,
     ...(rows.length > 0 ? table : []),
   ].join('\n');

@@ -232,7 +232,7 @@ test('a right file comes out with defaults filled in, units parsed and paths abs
 });
 
 test('a secret is looked up when used, and one that is missing is told with key and source', (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'understudy-config-'));
+  const dir = mkdtempSync(join(tmpdir(), 'understudy-test-config-'));
   t.after(() => rmSync(dir, { recursive: true }));
   const file = join(dir, 'understudy.yaml');
   writeFileSync(file, RIGHT);

@@ -1,9 +1,9 @@
-/** docs/reference/configuration.md, written from the schema (`npm run docs`); a test holds the page equal to it. */
+/** docs/reference/configuration.md, written from the schema (npm run docs); a test holds the page equal to it. */
 import { allKeys, type Key } from './known-keys.ts';
 
 const INTRODUCTION = `# Configuration
 
-<!-- Generated from src/config/schema.ts by scripts/docs.ts. Change the schema, not this page. -->
+<!-- Generated from src/config/schema.ts by: npm run docs. Change the schema, not this page. -->
 
 One YAML file, \`understudy.yaml\` in the current directory unless \`--config FILE\` names another. \`understudy init\`
 writes one, and \`understudy config check\` says whether it is right and every secret in place.
