@@ -95,6 +95,9 @@ class Restore {
     if (target.kind === 'aside') await this.#stepAside(name);
     if (target.kind === 'created') await this.#create(name);
     if (target.kind !== 'existing' && this.#takesIdentity(target)) {
+      // A mailbox that was never opened has no index yet, and would lose what is set.
+      await this.#connection.select(name);
+      await this.#connection.unselect();
       await this.#pins?.pin(this.#job.account, name, { uidValidity: this.#job.wanted.uidValidity });
       crashPoint('restore.identity.after');
       sameIdentity = this.#pins !== undefined;
@@ -128,7 +131,6 @@ class Restore {
     crashPoint('restore.aside.after');
     // INBOX is there again by itself (RFC 9051 section 6.3.6).
     if (name.toUpperCase() !== 'INBOX') await this.#create(name);
-    else await this.#connection.status(name);
   }
 
   /** UIDs that the mailbox had given are never given again, also those of messages that are not brought back. */

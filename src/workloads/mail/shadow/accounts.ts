@@ -1,8 +1,11 @@
 /** Which accounts a server has, and which of them may have changed. */
-
+import type { MailboxRow } from '../../../catalog/index.ts';
+import type { DoveadmClient, DoveadmMailboxStatus } from '../doveadm/index.ts';
 import { mailErrors } from '../errors.ts';
-import type { Problem } from '../types.ts';
+import type { MailDeps, Problem } from '../types.ts';
 import type { FollowContext } from './context.ts';
+import { doveadmOf } from './doveadm.ts';
+import { problemOf } from './problems.ts';
 
 export interface AccountsToLookAt {
   readonly accounts: readonly string[];
@@ -14,26 +17,118 @@ export interface AccountsToLookAt {
   readonly statusProblem?: Problem;
 }
 
-/** Errors: those of the directory or the doveadm API that names the accounts; MAIL_ACCOUNTS_EMPTY. */
-export async function listAccounts(context: FollowContext): Promise<AccountsToLookAt> {
-  const { deps } = context;
-  const accounts = await namedAccounts(context);
+/**
+ * Where the server has the doveadm API, two requests for the whole server tell which accounts changed. What they
+ * do not tell (special use) is seen when `everyAccount` asks for all. Errors: those of the source that names the
+ * accounts; MAIL_ACCOUNTS_EMPTY.
+ */
+export async function listAccounts(
+  { deps }: FollowContext,
+  options: { readonly everyAccount: boolean; readonly signal?: AbortSignal },
+): Promise<AccountsToLookAt> {
+  const accounts = await namedAccounts(deps, options.signal);
   if (accounts.length === 0 && deps.vault.catalog.accounts().some((row) => row.goneLsn === undefined)) {
     throw mailErrors.make(
       'MAIL_ACCOUNTS_EMPTY',
       `the source of accounts of ${deps.server} names none, although the journal knows some`,
     );
   }
-  return { accounts, changed: accounts };
+  const doveadm = doveadmOf(deps);
+  if (!doveadm || accounts.length === 0) return { accounts, changed: accounts };
+  try {
+    const statuses = await statusesByUser(doveadm, options.signal);
+    const subscriptions = await subscriptionsByUser(doveadm, accounts, options.signal);
+    let messages = 0;
+    const changed = accounts.filter((account) => {
+      const change = compare(deps, account, statuses.get(account) ?? [], subscriptions.get(account));
+      messages += change.messages;
+      return change.changed || options.everyAccount;
+    });
+    return { accounts, changed, messages };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    deps.log.warn({ err: error }, 'the doveadm API cannot be used, the accounts are asked one by one');
+    return { accounts, changed: accounts, statusProblem: problemOf('*', error) };
+  }
 }
 
-async function namedAccounts({ deps }: FollowContext): Promise<string[]> {
+async function namedAccounts(deps: MailDeps, signal: AbortSignal | undefined): Promise<string[]> {
   const source = deps.config.accounts;
   if (!source) return [];
-  const names =
-    source.from === 'list'
-      ? source.list.map(({ name }) => name)
-      : ((await deps.directory?.listAccounts()) ?? []);
   const excluded = new Set(source.exclude);
+  const names = await {
+    list: () => source.list.map(({ name }) => name),
+    directory: () => deps.directory?.listAccounts(signal) ?? [],
+    doveadm: () => doveadmOf(deps)?.listUsers(signal) ?? [],
+  }[source.from]();
   return [...new Set(names)].filter((name) => !excluded.has(name)).sort();
+}
+
+async function statusesByUser(
+  doveadm: DoveadmClient,
+  signal: AbortSignal | undefined,
+): Promise<Map<string, DoveadmMailboxStatus[]>> {
+  const byUser = new Map<string, DoveadmMailboxStatus[]>();
+  for (const status of await doveadm.mailboxStatusOfAll(signal)) {
+    const statuses = byUser.get(status.user);
+    if (statuses) statuses.push(status);
+    else byUser.set(status.user, [status]);
+  }
+  return byUser;
+}
+
+/** An account that cannot be told is left out: its subscriptions are seen when it is next looked at. */
+async function subscriptionsByUser(
+  doveadm: DoveadmClient,
+  accounts: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Map<string, string[]>> {
+  const results = await doveadm.run(
+    accounts.map((user) => ({
+      name: 'mailboxList',
+      parameters: { user, subscriptions: true, mailboxMask: ['*'] },
+    })),
+    signal,
+  );
+  const byUser = new Map<string, string[]>();
+  for (const [index, result] of results.entries()) {
+    if (!result.ok || !Array.isArray(result.rows)) continue;
+    const names = result.rows.map((row: { mailbox?: unknown }) => String(row.mailbox));
+    byUser.set(accounts[index] as string, names.sort());
+  }
+  return byUser;
+}
+
+function compare(
+  { vault: { catalog } }: MailDeps,
+  account: string,
+  statuses: readonly DoveadmMailboxStatus[],
+  subscriptions: readonly string[] | undefined,
+): { changed: boolean; messages: number } {
+  const rows = catalog.mailboxes(account);
+  const byName = new Map(rows.map((row) => [row.name, row]));
+  let unchanged = 0;
+  let messages = 0;
+  for (const status of statuses) {
+    const row = byName.get(status.mailbox.toUpperCase() === 'INBOX' ? 'INBOX' : status.mailbox);
+    if (row && isUnchanged(row, status)) unchanged += 1;
+    else messages += Math.min(status.messages, status.uidNext - (row?.uidNext ?? 1));
+  }
+  const known = catalog.subscriptions(account);
+  const sameSubscriptions =
+    !subscriptions ||
+    (subscriptions.length === known.length && subscriptions.every((name, index) => name === known[index]));
+  const same =
+    rows.length > 0 && unchanged === statuses.length && unchanged === rows.length && sameSubscriptions;
+  return { changed: !same || catalog.setAside(account).length > 0, messages: Math.max(0, messages) };
+}
+
+function isUnchanged(row: MailboxRow, status: DoveadmMailboxStatus): boolean {
+  return (
+    row.complete &&
+    row.guid === status.guid &&
+    row.uidValidity === status.uidValidity &&
+    row.uidNext === status.uidNext &&
+    row.highestModSeq === status.highestModSeq
+  );
 }

@@ -56,6 +56,7 @@ export class Follower {
   readonly #lookingSinceMs = new Map<string, number>();
   readonly #failedInARow = new Set<string>();
   #trouble: Trouble | undefined;
+  #passes = 0;
   #stopped = false;
   readonly #stopping = new AbortController();
   /** LSN of the last checkpoint's commit, once known. */
@@ -119,7 +120,11 @@ export class Follower {
   async pass(options: ActionOptions = {}): Promise<ShadowSummary> {
     const { clock, vault } = this.#deps;
     const progress = new PassProgress(this.#deps.server, clock, options.progress);
-    const { accounts, changed, messages, statusProblem } = await listAccounts(this.context);
+    const { accounts, changed, messages, statusProblem } = await listAccounts(this.context, {
+      everyAccount: this.#passes % EVERY_ACCOUNT_PASSES === EVERY_ACCOUNT_PASSES - 1,
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    this.#passes += 1;
     options.signal?.throwIfAborted();
     const problems: Problem[] = statusProblem ? [statusProblem] : [];
     await this.#accountsGone(accounts);
@@ -278,6 +283,9 @@ export class Follower {
     this.#checkpointLsn = lsn;
   }
 }
+
+/** So often a pass looks at every account although one request told which changed: that request does not tell all. */
+const EVERY_ACCOUNT_PASSES = 20;
 
 /** Looks under way get so long to end by themselves. */
 const STOP_WITHIN_MS = 5_000;

@@ -1,6 +1,7 @@
 export { isOwnMailbox } from './account.ts';
 export { withAccountLock } from './account-lock.ts';
 export { ConnectionPool } from './connection-pool.ts';
+export { doveadmOf } from './doveadm.ts';
 export { startShadow } from './engine.ts';
 export { Follower } from './follower.ts';
 export { shadowOnce } from './once.ts';
