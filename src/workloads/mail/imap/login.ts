@@ -87,19 +87,20 @@ async function authenticate(wire: Wire, auth: ImapAuth): Promise<void> {
 
 /** RFC 4616: authorization identity, authentication identity, password. The account itself needs no authorization. */
 function saslPlain(initialResponse: boolean, auth: ImapAuth): CommandPart[] {
-  const identity = auth.authUser === undefined ? '' : auth.account;
-  const token = Buffer.from(`${identity}\0${auth.authUser ?? auth.account}\0${auth.secret}`).toString(
-    'base64',
-  );
+  const byIdentity = auth.authUser !== undefined && auth.separator === undefined;
+  const identities = byIdentity ? `${auth.account}\0${auth.authUser}` : `\0${loginName(auth)}`;
+  const token = Buffer.from(`${identities}\0${auth.secret}`).toString('base64');
   return initialResponse ? [`AUTHENTICATE PLAIN ${token}`] : ['AUTHENTICATE PLAIN', 'wait', token];
 }
 
 function loginCommand(auth: ImapAuth): CommandPart[] {
-  const user =
-    auth.authUser === undefined
-      ? auth.account
-      : `${auth.account}${auth.masterSeparator ?? '*'}${auth.authUser}`;
-  return ['LOGIN ', stringPart(Buffer.from(user)), ' ', stringPart(Buffer.from(auth.secret))];
+  return ['LOGIN ', stringPart(Buffer.from(loginName(auth))), ' ', stringPart(Buffer.from(auth.secret))];
+}
+
+function loginName(auth: ImapAuth): string {
+  return auth.authUser === undefined
+    ? auth.account
+    : `${auth.account}${auth.separator ?? '*'}${auth.authUser}`;
 }
 
 /** RFC 5530 section 3 says what each code means for a login. */

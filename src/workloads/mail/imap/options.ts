@@ -19,8 +19,11 @@ export interface ImapAuth {
   /** The master user that acts for it; absent = the account logs in itself. */
   readonly authUser?: string;
   readonly secret: string;
-  /** Between account and master user where the server takes them in one LOGIN name (Dovecot's auth_master_user_separator). Default `*`. */
-  readonly masterSeparator?: string;
+  /**
+   * Log in as ACCOUNT + separator + MASTER (Dovecot's auth_master_user_separator, `*`). Absent: by the authorization
+   * identity of SASL PLAIN; where the server has no PLAIN, by LOGIN with `*` as separator.
+   */
+  readonly separator?: string;
 }
 
 export interface ImapTimeouts {
