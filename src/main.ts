@@ -36,9 +36,16 @@ const adapters: Adapters = {
 
   mail: () => import('./workloads/mail/index.ts'),
 
-  async directory(config, host, log) {
+  async directory(config, host) {
     const { ldapDirectory } = await import('./directory/index.ts');
-    return ldapDirectory(config, host, log);
+    const { bindDn, bindSecret, ca, ...rest } = config;
+    const directory = ldapDirectory({
+      ...rest,
+      ...(bindDn === undefined ? {} : { bindDn }),
+      ...(bindSecret === undefined ? {} : { bindSecret: bindSecret.reveal() }),
+      ...(ca === undefined ? {} : { caFile: ca }),
+    });
+    return { listAccounts: (signal) => directory.listAccounts(host, signal) };
   },
 };
 

@@ -41,5 +41,5 @@ export interface Adapters {
   openReader(place: VaultPlace): Promise<VaultReader>;
   mail(): Promise<MailWorkload>;
   /** The directory, asked for the accounts of the server with this `host`. */
-  directory(config: DirectoryConfig, host: string, log: Log): Promise<AccountDirectory>;
+  directory(config: DirectoryConfig, host: string): Promise<AccountDirectory>;
 }

@@ -75,7 +75,7 @@ export async function mailDeps(parts: CoreParts, server: string, vault: Vault): 
     log: serverLog,
     ...(directoryConfig === undefined
       ? {}
-      : { directory: await adapters.directory(directoryConfig, serverConfig.host, serverLog) }),
+      : { directory: await adapters.directory(directoryConfig, serverConfig.host) }),
   };
 }
 

@@ -1,10 +1,18 @@
 /** `understudy init`: writes the configuration, or adds a server to it, and says what the server needs. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { loadConfig, parseConfig, serverNamed } from '../../config/index.ts';
+import { loadConfig, type MailServerConfig, parseConfig, serverNamed } from '../../config/index.ts';
 import { cliErrors } from '../errors.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { type Answers, askForServer, dovecotConfiguration, pushSetup, withServer } from '../init/index.ts';
+import { visible } from '../human.ts';
+import {
+  type Answers,
+  askForServer,
+  dovecotConfiguration,
+  pushSetup,
+  tryConnection,
+  withServer,
+} from '../init/index.ts';
 import type { CommandContext } from '../program.ts';
 import { confirm } from '../question.ts';
 import type { OwnCommand } from './index.ts';
@@ -73,11 +81,7 @@ async function runInit(context: CommandContext, options: Options): Promise<numbe
   const answers = asked ? await ask(before === undefined, options) : answersFrom(options);
   const after = withServer(before, answers);
   const config = parseConfig(after, configFile);
-  if (asked) {
-    context.io.err(`\n${after}\n`);
-    if (!(await confirm(`Write this to ${configFile}?`)))
-      throw cliErrors.make('CLI_DECLINED', 'declined; nothing was written');
-  }
+  if (asked) await showAndAsk(context, after, serverNamed(config, answers.server));
   writeFileSync(configFile, after);
   const server = serverNamed(config, answers.server);
   const serverConfiguration = dovecotConfiguration(answers.server, server, config.api.listen);
@@ -89,6 +93,19 @@ async function runInit(context: CommandContext, options: Options): Promise<numbe
     );
   }
   return exitCodes.done;
+}
+
+/** @throws CLI_DECLINED */
+async function showAndAsk(context: CommandContext, text: string, server: MailServerConfig): Promise<void> {
+  context.io.err(`\n${text}\ntrying it…\n`);
+  const trials = await tryConnection(server, context.adapters.clock);
+  for (const trial of trials) context.io.err(`  ${trial.ok ? 'ok' : 'no'}  ${visible(trial.text)}\n`);
+  const question = trials.every((trial) => trial.ok)
+    ? 'Write this'
+    : 'Not all of it works yet. Write this all the same';
+  if (!(await confirm(`${question} to ${context.configFile}?`))) {
+    throw cliErrors.make('CLI_DECLINED', 'declined; nothing was written');
+  }
 }
 
 function printPush(context: CommandContext, name: string): number {

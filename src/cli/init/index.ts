@@ -1,5 +1,6 @@
 export type { Answers } from './answers.ts';
 export { dovecotConfiguration, type PushSetup, pushSetup } from './dovecot-config.ts';
+export { tryConnection } from './try-connection.ts';
 export { withServer } from './write-config.ts';
 
 /** See `wizard.ts`; loaded when it is used, for its library is for terminals only. */

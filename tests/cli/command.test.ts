@@ -1,0 +1,99 @@
+/** Goal: exit statuses, error documents and option places are as published. Method: the command as a process of its own. */
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { temporaryDirectory } from '../lab/temp.ts';
+import { understudy, understudyJson } from './service.ts';
+
+const CONFIG = `dataDir: data
+servers:
+  mail-a:
+    workload: mail
+    host: 127.0.0.1
+    imap: { port: 1, security: none, masterUser: understudy, masterSecret: "\${file:nowhere}" }
+    accounts: { list: [alice] }
+  standby:
+    workload: mail
+    host: 127.0.0.1
+    imap: {}
+`;
+
+const refused: { args: string[]; status: number; code: string }[] = [
+  { args: ['history', 'mail-b'], status: 2, code: 'CONFIG_UNKNOWN_SERVER' },
+  { args: ['history'], status: 2, code: 'CLI_USAGE' },
+  { args: ['history', 'mail-a', '--acount', 'alice'], status: 2, code: 'CLI_USAGE' },
+  { args: ['frobnicate'], status: 2, code: 'CLI_USAGE' },
+  { args: ['history', 'mail-a'], status: 3, code: 'CATALOG_VAULT_MISSING' },
+  { args: ['shadow', 'mail-a'], status: 2, code: 'API_SHADOW_NEEDS_ONCE' },
+  { args: ['shadow', 'mail-a', '--once'], status: 2, code: 'CONFIG_SECRET_MISSING' },
+  { args: ['shadow', 'standby', '--once'], status: 2, code: 'CONFIG_NOT_SHADOWED' },
+  { args: ['run'], status: 2, code: 'CONFIG_SECRET_MISSING' },
+  { args: ['config', 'check'], status: 2, code: 'CONFIG_SECRET_MISSING' },
+  { args: ['journal', 'info', 'nowhere'], status: 2, code: 'JOURNAL_NOT_FOUND' },
+  { args: ['init', '--server', 'x'], status: 2, code: 'CLI_USAGE' },
+  {
+    args: ['init', '--server', 'mail-a', '--host', 'h', '--accounts', 'a'],
+    status: 3,
+    code: 'CLI_FILE_EXISTS',
+  },
+  { args: ['status', '--config', 'absent.yaml'], status: 2, code: 'CONFIG_NOT_FOUND' },
+  { args: ['--config', 'absent.yaml', 'status'], status: 2, code: 'CONFIG_NOT_FOUND' },
+];
+
+test('what is refused is one JSON document with code and remedy, and an exit status by kind', async (t) => {
+  const cwd = temporaryDirectory('command', t).path;
+  writeFileSync(join(cwd, 'understudy.yaml'), CONFIG);
+  for (const { args, status, code } of refused) {
+    await t.test(args.join(' '), async () => {
+      const result = await understudyJson(cwd, ...args);
+      assert.equal(result.output.error.code, code, JSON.stringify(result.output));
+      assert.equal(result.status, status);
+      assert.notEqual(result.output.error.remedy, '');
+    });
+  }
+});
+
+test('errors as text go to stderr, with code and remedy', async (t) => {
+  const cwd = temporaryDirectory('command', t).path;
+  const { status, stdout, stderr } = await understudy(cwd, 'status');
+  assert.equal(status, 2);
+  assert.equal(stdout, '');
+  assert.match(stderr, /^error CONFIG_NOT_FOUND: .*\nremedy: .*understudy init/);
+});
+
+test('help goes to stdout and is no error', async (t) => {
+  const cwd = temporaryDirectory('command', t).path;
+  for (const args of [['--help'], ['restore', '--help'], ['journal', 'verify', '--help']]) {
+    const { status, stdout, stderr } = await understudy(cwd, ...args);
+    assert.deepEqual([status, stderr], [0, ''], args.join(' '));
+    assert.match(stdout, /Usage: understudy/);
+  }
+});
+
+test('init without a terminal writes a file that the next command takes', async (t) => {
+  const cwd = temporaryDirectory('command', t).path;
+  const where = [
+    '--server',
+    'mail-a',
+    '--host',
+    '127.0.0.1',
+    '--security',
+    'none',
+    '--accounts',
+    'alice,bob',
+  ];
+  mkdirSync(join(cwd, 'secrets'));
+  writeFileSync(join(cwd, 'secrets', 'master'), 'secret\n');
+  const login = ['--master-user', 'm', '--master-secret', `\${file:secrets/master}`];
+  assert.equal((await understudy(cwd, 'init', ...where, ...login)).status, 0);
+  const check = await understudyJson(cwd, 'config', 'check');
+  assert.deepEqual([check.status, check.output.shadowed, check.output.warnings], [0, ['mail-a'], []]);
+  const status = await understudyJson(cwd, 'status');
+  assert.equal(status.output.servers[0].state, 'no-journal');
+});
+
+test('the description of the HTTP interface needs no configuration', async (t) => {
+  const { status, output } = await understudyJson(temporaryDirectory('command', t).path, 'openapi');
+  assert.deepEqual([status, output.openapi], [0, '3.1.0']);
+});
