@@ -53,6 +53,7 @@ export const restore = defineOperation({
           target: z.enum(['existing', 'created']),
           uidValidity: count,
           identityKept: z.boolean(),
+          uidsKept: count,
           messagesWanted: count,
           messagesPresent: count,
           messagesRestored: count,

@@ -11,7 +11,7 @@ export function printRestore(output: Outputs['restore']): string {
     number(mailbox.messagesPresent),
     number(mailbox.messagesRestored),
     bytes(mailbox.bytesRestored),
-    mailbox.identityKept ? 'kept' : 'new UIDs',
+    identity(mailbox),
   ]);
   const list =
     rows.length === 0
@@ -19,4 +19,13 @@ export function printRestore(output: Outputs['restore']): string {
       : table(['account', 'mailbox', 'mailbox was', 'there', verb, 'bytes', 'identity'], rows, [3, 4, 5]);
   const sum = `${counted(output.messagesRestored, 'message')} (${bytes(output.bytesRestored)}) ${verb}, ${number(output.messagesPresent)} of ${number(output.messagesWanted)} were there, as of lsn:${output.at}, in ${duration(output.elapsedMs)}\n`;
   return `${list}${output.server}: ${sum}${printProblems(output.problems)}`;
+}
+
+function identity({
+  identityKept,
+  uidsKept,
+  messagesRestored,
+}: Outputs['restore']['mailboxes'][number]): string {
+  if (identityKept) return 'kept';
+  return uidsKept === 0 ? 'new UIDs' : `${number(uidsKept)} of ${number(messagesRestored)} UIDs kept`;
 }

@@ -69,7 +69,7 @@ export const mailErrors = defineErrors({
     summary:
       'The secret is right, but this user may not act for this account (NO [AUTHORIZATIONFAILED], [CONTACTADMIN]).',
     remedy:
-      'Allow the master user on this account (Dovecot: passdb master=yes; Cyrus: proxyservers or imap_admins).',
+      'Check that the account exists, and that the master user may act for it (Dovecot: passdb master=yes; Cyrus: proxyservers or imap_admins).',
   },
   MAIL_CONNECTION_LOST: {
     kind: 'failed',

@@ -80,6 +80,8 @@ export interface RestoredMailbox {
   readonly uidValidity: number;
   /** True when every restored message has the UID and its mailbox the UIDVALIDITY it had as of `at`. */
   readonly identityKept: boolean;
+  /** Restored messages that have the UID they had, under the UIDVALIDITY that they had it. */
+  readonly uidsKept: number;
   readonly messagesWanted: number;
   readonly messagesPresent: number;
   readonly messagesRestored: number;

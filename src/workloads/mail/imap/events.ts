@@ -1,4 +1,5 @@
 /** What a server says without being asked: hints to look again (the truth is read, never taken from here). */
+import { hintedMailboxName } from './mailbox-name.ts';
 import type { ImapResponse, MailboxStatus } from './responses.ts';
 
 export type ImapEvent =
@@ -33,13 +34,13 @@ export function eventOf(response: ImapResponse): ImapEvent | undefined {
     case 'fetch':
       return { type: 'flags', uid: response.uid, sequence: response.sequence };
     case 'mailbox-status':
-      return { type: 'mailbox', name: response.name, status: response.status };
+      return { type: 'mailbox', name: hintedMailboxName(response.name), status: response.status };
     case 'list':
       return {
         type: 'list',
-        name: response.name,
+        name: hintedMailboxName(response.name),
         attributes: response.attributes,
-        oldName: response.oldName,
+        oldName: response.oldName === undefined ? undefined : hintedMailboxName(response.oldName),
       };
     case 'status':
       if (response.code?.name === 'ALERT') return { type: 'alert', text: response.text };

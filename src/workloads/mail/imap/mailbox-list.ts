@@ -1,10 +1,11 @@
 /** What mailboxes there are and how they stand, in one round trip where the server can (RFC 5258, 5819, 6154). */
 
+import type { UnderstudyError } from '../../../lib/index.ts';
 import { stringPart } from './login.ts';
 import { encodeMailboxName } from './mailbox-name.ts';
 import type { ServerTraits } from './options.ts';
-import type { ListResponse, MailboxStatus } from './responses.ts';
-import type { CommandPart, Wire } from './wire.ts';
+import type { ListResponse, MailboxStatus, StatusResponse } from './responses.ts';
+import { type CommandPart, refusal, type Wire } from './wire.ts';
 
 export interface MailboxListing {
   readonly name: string;
@@ -122,15 +123,42 @@ export async function mailboxStatus(
   traits: ServerTraits,
   name: string,
 ): Promise<MailboxStatus | undefined> {
-  let status: MailboxStatus | undefined;
-  await wire.ok('STATUS', ['STATUS ', mailboxPart(name), ` (${await statusItems(wire, traits)})`], {
+  let found: MailboxStatus | undefined;
+  const parts = ['STATUS ', mailboxPart(name), ` (${await statusItems(wire, traits)})`];
+  const status = await wire.command('STATUS', parts, {
     take: (response) => {
       if (response.type !== 'mailbox-status') return false;
-      status = response.status;
+      found = response.status;
       return true;
     },
   });
-  return status;
+  if (status.status !== 'OK') throw await mailboxRefusal(wire, 'STATUS', name, status);
+  return found;
+}
+
+/**
+ * The error for a NO about a mailbox. Many servers say in prose only that there is no such mailbox (Dovecot to
+ * EXAMINE, for one), so without a response code a listing tells.
+ */
+export async function mailboxRefusal(
+  wire: Wire,
+  command: string,
+  name: string,
+  status: StatusResponse,
+): Promise<UnderstudyError> {
+  let listed = status.status !== 'NO' || status.code !== undefined;
+  if (!listed) {
+    await wire.ok('LIST', ['LIST "" ', mailboxPart(name)], {
+      take: (response) => {
+        if (response.type !== 'list') return false;
+        // The name may be a pattern that others match too.
+        if (response.name === name) listed = true;
+        return true;
+      },
+    });
+  }
+  const code = listed ? status.code : { name: 'NONEXISTENT', value: '' };
+  return refusal(wire.place, `${command} ${name}`, { ...status, code });
 }
 
 async function statusItems(wire: Wire, traits: ServerTraits): Promise<string> {

@@ -54,6 +54,16 @@ export function encodeMailboxName(name: string): Buffer {
   return Buffer.from(wire, 'latin1');
 }
 
+/**
+ * The name meant in an event: Dovecot 2.3 tells NOTIFY's names in UTF-8 instead of modified UTF-7. Only for hints;
+ * a name from a listing is what the server has, however odd.
+ */
+export function hintedMailboxName(name: string): string {
+  if (![...name].some((character) => isRawByte(character.charCodeAt(0)))) return name;
+  const text = encodeMailboxName(name).toString('utf8');
+  return text.includes('\ufffd') ? name : text;
+}
+
 function needsDecoding(text: string): boolean {
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index);

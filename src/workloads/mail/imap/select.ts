@@ -1,9 +1,9 @@
 /** SELECT and EXAMINE, with what changed since a known state (QRESYNC, RFC 7162 section 3.2.5). */
 import { mailErrors } from '../errors.ts';
 import { normalizeFlags } from './flags.ts';
-import { mailboxPart } from './mailbox-list.ts';
+import { mailboxPart, mailboxRefusal } from './mailbox-list.ts';
 import { parseSequenceSet, type UidRange } from './sequence-set.ts';
-import { refusal, type Wire } from './wire.ts';
+import type { Wire } from './wire.ts';
 
 /** The state up to which the caller knows the mailbox. */
 export interface KnownState {
@@ -37,7 +37,7 @@ export interface SelectedMailbox {
   readonly mailboxId: string | undefined;
   /** Only with `since`, and when its UIDVALIDITY is still right: UIDs gone since then. May name UIDs never held. */
   readonly vanished: readonly UidRange[];
-  /** The same for flags that changed and messages that came since then. */
+  /** The same for flags that changed since then; messages that came since too, unless `knownUids` left them out. */
   readonly changed: readonly ChangedFlags[];
 }
 
@@ -83,7 +83,7 @@ export async function openMailbox(
       }
     },
   });
-  if (status.status !== 'OK') throw refusal(wire.place, `${command} ${name}`, status);
+  if (status.status !== 'OK') throw await mailboxRefusal(wire, command, name, status);
   const uidValidity = Number(codes.get('UIDVALIDITY'));
   if (!Number.isInteger(uidValidity)) {
     throw mailErrors.make('MAIL_FEATURE_MISSING', `${wire.place} keeps no UIDs in ${name} (no UIDVALIDITY)`, {

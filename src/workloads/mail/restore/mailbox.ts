@@ -10,7 +10,7 @@
  * comes back behind the old one (MOVE). Interrupted anywhere, the next restore finds what is there and goes on.
  */
 import type { MailboxRow, MessageRow, Vault } from '../../../catalog/index.ts';
-import { crashPoint } from '../../../lib/index.ts';
+import { crashPoint, hasCode } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import type { AppendMessage, ImapConnection } from '../imap/index.ts';
 import { rangesOfUids } from '../imap/index.ts';
@@ -92,7 +92,7 @@ class Restore {
     const name = target.kind === 'created' ? target.name : target.mailbox.name;
     let uidNext = target.kind === 'existing' ? target.mailbox.uidNext : 1;
     let sameIdentity = target.kind === 'existing' && target.sameIdentity;
-    if (target.kind === 'aside') await this.#stepAside(name);
+    if (target.kind === 'aside') uidNext = await this.#stepAside(name);
     if (target.kind === 'created') await this.#create(name);
     if (target.kind !== 'existing' && this.#takesIdentity(target)) {
       // A mailbox that was never opened has no index yet, and would lose what is set.
@@ -124,13 +124,28 @@ class Restore {
     crashPoint('restore.create.after');
   }
 
-  async #stepAside(name: string): Promise<void> {
+  /**
+   * Empties the name for the old mail. Gives the UIDNEXT of what is there then: 1, or higher where INBOX cannot be
+   * renamed (Maildir) and its mail was moved out; the old mail's lowest UIDs are then taken for good.
+   */
+  async #stepAside(name: string): Promise<number> {
     const aside = asideName(name, this.#job.wanted.delimiter);
     await this.#connection.unselect();
-    await this.#connection.rename(name, aside);
-    crashPoint('restore.aside.after');
-    // INBOX is there again by itself (RFC 9051 section 6.3.6).
-    if (name.toUpperCase() !== 'INBOX') await this.#create(name);
+    try {
+      await this.#connection.rename(name, aside);
+      crashPoint('restore.aside.after');
+      // INBOX is there again by itself (RFC 9051 section 6.3.6).
+      if (name.toUpperCase() !== 'INBOX') await this.#create(name);
+    } catch (error) {
+      if (!hasCode(error, 'MAIL_COMMAND_REFUSED')) throw error;
+      if (!this.#job.leftAside) await this.#connection.create(aside);
+      await this.#connection.select(name);
+      const all = await this.#connection.search('ALL');
+      if (all.length > 0) await this.#connection.move(all, aside);
+      await this.#connection.unselect();
+      crashPoint('restore.aside.after');
+    }
+    return (await this.#connection.status(name))?.uidNext ?? 1;
   }
 
   /** UIDs that the mailbox had given are never given again, also those of messages that are not brought back. */

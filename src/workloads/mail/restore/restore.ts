@@ -18,7 +18,7 @@ import type {
 } from '../types.ts';
 import { asideName, type MailboxRestore, type Pins, restoreMailbox } from './mailbox.ts';
 import { pinsOf } from './pins.ts';
-import { chooseTarget, planMessages, splitIntoRuns } from './plan.ts';
+import { chooseTarget, planMessages } from './plan.ts';
 import { type Wanted, wantedOf } from './wanted.ts';
 
 /**
@@ -199,19 +199,21 @@ class AccountsRestore {
           uid: message.uid,
         });
       }
+      const uidsKept = mailbox && sameIdentity ? this.#uidsKept(job, mailbox) : 0;
       this.#mailboxes.push({
         ...this.#planned(job),
         uidValidity: mailbox?.uidValidity ?? 0,
-        identityKept: sameIdentity && mailbox !== undefined && this.#uidsKept(job, mailbox),
+        identityKept: sameIdentity && uidsKept === job.plan.missing.length,
+        uidsKept,
       });
     }
   }
 
-  #uidsKept(job: MailboxRestore, mailbox: MailboxRow): boolean {
+  #uidsKept(job: MailboxRestore, mailbox: MailboxRow): number {
     const { catalog } = this.#deps.vault;
     const bodies = new Map<number, number>();
     for (const { uid, bodyLsn } of catalog.iterateMessages(mailbox.id)) bodies.set(uid, bodyLsn);
-    return job.plan.missing.every(({ uid, bodyLsn }) => bodies.get(uid) === bodyLsn);
+    return job.plan.missing.filter(({ uid, bodyLsn }) => bodies.get(uid) === bodyLsn).length;
   }
 
   /** The outcome as the plan says it; a dry run reports this. */
@@ -221,7 +223,8 @@ class AccountsRestore {
     const takesIdentity =
       target.kind === 'existing' ? target.sameIdentity : canPin && this.#targetName(job) === wanted.name;
     const uidNext = target.kind === 'existing' ? target.mailbox.uidNext : 1;
-    const runs = splitIntoRuns(plan.missing, { uidNext, canPin: takesIdentity && canPin });
+    const keep = takesIdentity && canPin;
+    const uidsKept = keep ? plan.missing.filter(({ uid }) => uid >= uidNext).length : 0;
     return {
       account: job.account,
       mailbox: wanted.name,
@@ -229,7 +232,8 @@ class AccountsRestore {
       target: target.kind === 'created' ? 'created' : 'existing',
       uidValidity:
         takesIdentity || target.kind === 'created' ? wanted.uidValidity : target.mailbox.uidValidity,
-      identityKept: takesIdentity && runs.every((run) => run.firstUid !== undefined),
+      identityKept: takesIdentity && uidsKept === plan.missing.length,
+      uidsKept,
       messagesWanted: plan.wanted,
       messagesPresent: plan.present,
       messagesRestored: plan.missing.length,

@@ -64,6 +64,8 @@ class AccountFollow {
   #mailboxes = 0;
   #removed = 0;
   #firstLook = false;
+  /** One checkpoint per look is enough: the state before all that goes in it. */
+  #burstMarked = false;
   #total = { added: 0, flagsChanged: 0, bytes: 0 };
   readonly #setAside: AccountOutcome['setAside'][number][] = [];
 
@@ -135,6 +137,14 @@ class AccountFollow {
       const structure = [...changes.structure, ...this.#subscriptionChange(subscriptions)];
       for (const { id, listed: mailbox, known } of changes.followed) {
         if (!known && mailbox.messages === 0) structure.push(positionOf(id, mailbox));
+      }
+      const replaced = changes.structure.flatMap((record) =>
+        record.t === 'mailbox-gone' ? [record.id] : [],
+      );
+      if (replaced.length > 0) {
+        // Their messages go with this very step, so the checkpoint comes before it.
+        await this.#markBurst([...replaced, ...gone.map(({ id }) => id)]);
+        this.#countRemoved(this.#messagesOf(replaced));
       }
       if (structure.length > 0) await this.#commit(structure);
       const changed = changes.followed.filter((followed) => this.#mayHaveChanged(followed));
@@ -213,15 +223,10 @@ class AccountFollow {
 
   /** Removals, after everything that was added anywhere; a burst of them gets a checkpoint just before. */
   async #remove(gone: readonly MailboxRow[]): Promise<void> {
-    const { catalog } = this.#context.deps.vault;
-    let removed = 0;
-    for (const { vanished } of this.#outcomes.values()) removed += countOfRanges(vanished);
-    for (const row of gone) removed += catalog.countMessages(row.id).messages;
-    await this.#markBurst(removed);
+    const removed = await this.#markBurst(gone.map(({ id }) => id));
     for (const [id, outcome] of this.#outcomes) await this.#finish(id as MailboxRow['id'], outcome);
     if (gone.length > 0) await this.#commit(gone.map((row) => ({ t: 'mailbox-gone', id: row.id }) as const));
-    this.#removed += removed;
-    this.#context.counters.messagesRemoved += removed;
+    this.#countRemoved(removed);
   }
 
   async #finish(id: MailboxRow['id'], outcome: MailboxOutcome): Promise<void> {
@@ -232,13 +237,29 @@ class AccountFollow {
     if (records.length > 0) await this.#commit(records);
   }
 
-  async #markBurst(removed: number): Promise<void> {
+  /** How many messages go with these mailboxes and with what vanished; marks the state before when they are many. */
+  async #markBurst(gone: readonly MailboxRow['id'][]): Promise<number> {
     const { vault, config } = this.#context.deps;
+    let removed = this.#messagesOf(gone);
+    for (const { vanished } of this.#outcomes.values()) removed += countOfRanges(vanished);
     const { share, least } = config.shadow.burst;
     const of = vault.catalog.account(this.#account)?.messageCount ?? 0;
-    if (removed < least || removed < share * of) return;
-    const { lsn } = await this.#commit([{ t: 'checkpoint', cause: 'burst', account: this.#account }]);
-    this.#context.onBurst({ account: this.#account, removed, of, before: `lsn:${lsn}` });
+    if (this.#burstMarked || removed < least || removed < share * of) return removed;
+    this.#burstMarked = true;
+    const before = vault.committedLsn;
+    await this.#commit([{ t: 'checkpoint', cause: 'burst', account: this.#account }]);
+    this.#context.onBurst({ account: this.#account, removed, of, before: `lsn:${before}` });
+    return removed;
+  }
+
+  #messagesOf(mailboxes: readonly MailboxRow['id'][]): number {
+    const { catalog } = this.#context.deps.vault;
+    return mailboxes.reduce((sum, id) => sum + catalog.countMessages(id).messages, 0);
+  }
+
+  #countRemoved(messages: number): void {
+    this.#removed += messages;
+    this.#context.counters.messagesRemoved += messages;
   }
 
   #commit(records: readonly StepRecord[]) {
