@@ -252,7 +252,7 @@ function bytesOf(value: string | Buffer | null): Buffer {
 }
 
 /** Modified UTF-7 (RFC 3501, 5.1.3). */
-function decodeMailboxName(raw: string): string {
+export function decodeMailboxName(raw: string): string {
   return raw.replace(/&([A-Za-z0-9+,]*)-/g, (_, base64: string) =>
     base64 === '' ? '&' : Buffer.from(base64.replaceAll(',', '/'), 'base64').swap16().toString('utf16le'),
   );

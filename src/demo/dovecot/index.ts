@@ -1,0 +1,23 @@
+/** A real Dovecot on this machine, filled with generated mail, and what delivers to it. */
+export { freePort, freshLoopbackAddress } from './address.ts';
+export { MAIL_GID, MAIL_UID, PLAIN_CAPABILITY } from './configuration.ts';
+export {
+  accountNames,
+  type Dovecot,
+  type DovecotOptions,
+  type StoreFormat,
+  startDovecot,
+} from './dovecot.ts';
+export {
+  type AccountWriter,
+  type Filled,
+  type FillOptions,
+  fillDovecot,
+  type StoredMessage,
+} from './fill.ts';
+export { connectLmtp, type LmtpClient } from './lmtp.ts';
+export { encodeMailboxName, MaildirWriter } from './maildir-writer.ts';
+export { MultiAppender } from './multi-append.ts';
+export { haveApt, installPackages, missingPackages } from './packages.ts';
+export { dyingWithUs, groupMembers, type ProcessGroup, startProcessGroup } from './process-group.ts';
+export { TEMPORARY_PREFIX, type TemporaryDirectory, temporaryDirectory } from './temp.ts';

@@ -1,0 +1,148 @@
+/**
+ * A TCP proxy with scripted faults, in front of a real server. A fault counts bytes of one direction of one
+ * connection; connections are numbered from 0 in the order they come, and those without a fault are passed through.
+ */
+import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
+
+export interface Fault {
+  /** Which connection. Default: every one. */
+  readonly connection?: number;
+  /** From server to client, after this many bytes… Default 0. */
+  readonly afterBytes?: number;
+  readonly what: /** both sides are reset */
+    | 'reset'
+    /** the client sees an orderly end */
+    | 'end'
+    /** nothing passes any more, in either direction, and nobody is told */
+    | 'half-open'
+    /** `bytesPerTick` every `tickMs` from then on */
+    | 'drip';
+  readonly bytesPerTick?: number;
+  readonly tickMs?: number;
+}
+
+/** Replaces bytes of the same length, server to client: a wrong RFC822.SIZE, a broken literal. */
+export interface Rewrite {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface FaultyProxy {
+  readonly host: string;
+  readonly port: number;
+  readonly connections: number;
+  /** How often a fault struck: a script that never did is a mistake of the test. */
+  readonly struck: number;
+  close(): Promise<void>;
+}
+
+export async function startFaultyProxy(
+  to: { host: string; port: number },
+  script: { faults?: readonly Fault[]; rewrites?: readonly Rewrite[] } = {},
+): Promise<FaultyProxy> {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  let struck = 0;
+  for (const { from, to: written } of script.rewrites ?? []) {
+    if (from.length !== written.length) throw new Error(`a rewrite keeps the length: ${from}`);
+  }
+
+  const server: Server = createServer((client) => {
+    const number = connections;
+    connections += 1;
+    const upstream = connectTcp(to);
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => {}); // a reset is what we are for
+      socket.on('close', () => sockets.delete(socket));
+    }
+    const fault = script.faults?.find(({ connection }) => connection === undefined || connection === number);
+    let passed = 0;
+    let silent = false;
+    let dripping: Buffer | undefined;
+    client.on('data', (chunk) => {
+      if (!silent) upstream.write(chunk);
+    });
+    upstream.on('data', (chunk: Buffer) => {
+      if (silent) return;
+      let bytes = rewritten(chunk, script.rewrites ?? [], () => {
+        struck += 1;
+      });
+      if (dripping) {
+        dripping = Buffer.concat([dripping, bytes]);
+        return;
+      }
+      const left = fault ? (fault.afterBytes ?? 0) - passed : Number.POSITIVE_INFINITY;
+      if (bytes.length < left) {
+        passed += bytes.length;
+        client.write(bytes);
+        return;
+      }
+      const rest = bytes.subarray(left);
+      bytes = bytes.subarray(0, left);
+      struck += 1;
+      switch (fault?.what) {
+        case 'reset':
+          client.write(bytes, () => client.resetAndDestroy());
+          upstream.destroy();
+          break;
+        case 'end':
+          client.end(bytes);
+          upstream.destroy();
+          break;
+        case 'half-open':
+          client.write(bytes);
+          silent = true;
+          break;
+        case 'drip': {
+          client.write(bytes);
+          dripping = Buffer.from(rest);
+          const { bytesPerTick = 16, tickMs = 5 } = fault;
+          const ticker = setInterval(() => {
+            if (!dripping || client.destroyed) return clearInterval(ticker);
+            client.write(dripping.subarray(0, bytesPerTick));
+            dripping = dripping.subarray(bytesPerTick);
+          }, tickMs);
+          client.on('close', () => clearInterval(ticker));
+        }
+      }
+    });
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => {
+      if (!silent) client.end();
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as { port: number };
+  return {
+    host: '127.0.0.1',
+    port,
+    get connections() {
+      return connections;
+    },
+    get struck() {
+      return struck;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+/** A text that a read cuts in two is missed: tests count `struck`. */
+function rewritten(chunk: Buffer, rewrites: readonly Rewrite[], hit: () => void): Buffer {
+  let bytes = chunk;
+  for (const { from, to } of rewrites) {
+    for (let at = bytes.indexOf(from, 0, 'latin1'); at >= 0; at = bytes.indexOf(from, at + 1, 'latin1')) {
+      if (bytes === chunk) bytes = Buffer.from(chunk);
+      bytes.write(to, at, 'latin1');
+      hit();
+    }
+  }
+  return bytes;
+}
