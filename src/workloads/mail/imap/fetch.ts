@@ -71,10 +71,27 @@ export async function fetchMessages(
     (!items.flags || response.flags !== undefined) &&
     (openEnded || rangesHold(wanted, response.uid));
 
+  // Dovecot may answer pipelined fetches interleaved: what comes for one that failed must not reach another.
+  let failed = false;
+  const handed = (message: FetchedMessage): true | Promise<void> => {
+    if (failed) return true;
+    try {
+      const handling = handle(message);
+      if (!handling) return true;
+      return handling.catch((error) => {
+        failed = true;
+        throw error;
+      });
+    } catch (error) {
+      failed = true;
+      throw error;
+    }
+  };
+
   await wire.ok('UID FETCH', [`UID FETCH ${formatSequenceSet(wanted)} (${names.join(' ')})${modifiers}`], {
     outOfOrder: true,
     take: (response) => {
-      if (response.type === 'fetch') return isAnswer(response) ? (handle(response) ?? true) : false;
+      if (response.type === 'fetch') return isAnswer(response) ? handed(response) : false;
       if (response.type === 'vanished' && response.earlier && options.onVanished) {
         options.onVanished(response.uids);
         return true;

@@ -40,8 +40,6 @@ interface Pending {
   readonly tag: string;
   readonly name: string;
   readonly options: CommandOptions;
-  /** Its consumer failed: what still comes for it is dropped. */
-  dropped: boolean;
   resolve(status: StatusResponse): void;
   reject(error: unknown): void;
 }
@@ -182,7 +180,6 @@ export class Wire implements ReadTarget {
         tag: `U${this.#tagNumber}`,
         name,
         options,
-        dropped: false,
         resolve,
         reject,
       };
@@ -244,7 +241,7 @@ export class Wire implements ReadTarget {
       }
       if (!this.#failure) socket.write(`${text}\r\n`, 'latin1');
     } catch (error) {
-      this.#drop(pending, error);
+      pending.reject(error);
       // A command that was begun cannot be taken back.
       if (error !== REFUSED_EARLY)
         this.fail(this.#lost(`sending ${pending.name} failed: ${messageOf(error)}`, error));
@@ -399,26 +396,17 @@ export class Wire implements ReadTarget {
       if (index > 0 && !pending.options.outOfOrder) continue;
       const { take } = pending.options;
       if (!take) continue;
-      if (pending.dropped) {
-        if (index === 0 && response.type === 'fetch') return undefined;
-        continue;
-      }
       try {
         const taken = take(response);
         if (taken === true) return undefined;
-        if (taken !== false) return taken.catch((error) => this.#drop(pending, error));
+        if (taken !== false) return taken.catch((error) => pending.reject(error));
       } catch (error) {
-        this.#drop(pending, error);
+        pending.reject(error);
         return undefined;
       }
     }
     this.onEvent(response);
     return undefined;
-  }
-
-  #drop(pending: Pending, error: unknown): void {
-    pending.dropped = true;
-    pending.reject(error);
   }
 
   #continued(): void {
