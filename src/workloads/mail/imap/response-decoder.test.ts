@@ -48,7 +48,14 @@ const response = fc.oneof(
     .map((text) => ({ body: undefined, bytes: Buffer.from(text) })),
 );
 
-test('any chunking of a stream gives the same responses, and bodies stay as they came', () => {
+/** A body is valid until the next read only. */
+function withOwnBody(response: ImapResponse): ImapResponse {
+  return response.type === 'fetch' && response.body
+    ? { ...response, body: Buffer.from(response.body) }
+    : response;
+}
+
+test('any chunking of a stream gives the same responses, with the bodies as they came', () => {
   fc.assert(
     fc.property(
       fc.array(response, { maxLength: 12 }),
@@ -63,7 +70,7 @@ test('any chunking of a stream gives the same responses, and bodies stay as they
         const drain = () => {
           for (;;) {
             const raw = decoder.next();
-            if (raw) seen.push(parser.parse(raw));
+            if (raw) seen.push(withOwnBody(parser.parse(raw)));
             else if (decoder.literalWanted > 0) decoder.acceptLiteral();
             else return;
           }

@@ -59,6 +59,8 @@ const CLOSE_BRACE = 125;
 const OPEN_BRACE = 123;
 const NO_LITERALS: readonly RawLiteral[] = [];
 
+const SLABS_RETIRED = 2;
+
 export class ResponseDecoder {
   readonly #slabBytes: number;
   readonly #ownBytes: number;
@@ -73,8 +75,13 @@ export class ResponseDecoder {
   /** No LF between `line` and here. */
   #scan = 0;
   #fill = 0;
-  /** A view of this slab was handed out: its bytes must never be written again. */
+  /** A view of this slab was handed out: its bytes stay as they are until the slab comes round again. */
   #shared = false;
+  /**
+   * Slabs left behind, oldest first. One is used again when two others were filled since: by then whoever was
+   * handed a view of it has been waited for. Fresh memory for every 512 KiB would keep the garbage collector busy.
+   */
+  readonly #retired: Buffer[] = [];
   #mode: 'line' | 'literal' | 'grant' | 'own' = 'line';
   #literals: { at: number; length: number; own: Buffer | undefined }[] = [];
   #literalBytes = 0;
@@ -281,7 +288,9 @@ export class ResponseDecoder {
     const busy = this.#shared || held > this.#slab.length >> 1;
     let size = busy ? Math.min(this.#slab.length * 4, this.#slabBytes) : this.#slab.length;
     while (size - held - wanted < size >> 3) size *= 2;
-    const slab = Buffer.allocUnsafeSlow(size);
+    this.#retired.push(this.#slab);
+    const oldest = this.#retired.length > SLABS_RETIRED ? this.#retired.shift() : undefined;
+    const slab = oldest?.length === size ? oldest : Buffer.allocUnsafeSlow(size);
     this.#slab.copy(slab, 0, this.#start, this.#fill);
     for (const literal of this.#literals) literal.at -= this.#start;
     this.#scan -= this.#start;

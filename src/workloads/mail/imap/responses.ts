@@ -34,7 +34,7 @@ export interface FetchResponse {
   readonly modSeq: string | undefined;
   /** X-GUID or EMAILID. */
   readonly guid: string | undefined;
-  /** BODY[], one buffer; null when the server says NIL. May be a view of a larger buffer: copy what is kept for long. */
+  /** BODY[], one buffer; null when the server says NIL. Its bytes are valid until the handler has returned or its promise settled: copy what is kept. */
   readonly body: Buffer | null | undefined;
 }
 

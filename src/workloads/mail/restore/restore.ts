@@ -109,8 +109,8 @@ class AccountsRestore {
       ),
       messagesWanted: this.#totals.wanted,
       messagesPresent: this.#totals.present,
-      messagesRestored: this.#totals.restored,
-      bytesRestored: this.#totals.bytes,
+      messagesRestored: this.#request.dryRun ? this.#totals.planned : this.#totals.restored,
+      bytesRestored: this.#request.dryRun ? this.#totals.plannedBytes : this.#totals.bytes,
       elapsedMs: this.#deps.clock.monotonicMs() - this.#began,
       problems: this.#problems,
     };

@@ -118,7 +118,7 @@ export function connectOptions(deps: MailDeps, account: string): ImapConnectOpti
       account,
       secret: secret.reveal(),
       ...(own || imap.masterUser === undefined ? {} : { authUser: imap.masterUser }),
-      ...(imap.separator === undefined ? {} : { masterSeparator: imap.separator }),
+      ...(imap.separator === undefined ? {} : { separator: imap.separator }),
     },
     log: deps.log,
     clock: deps.clock,
