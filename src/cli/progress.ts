@@ -1,6 +1,6 @@
 /** Shows what long work reports: a line that is written over on a terminal, else a line every few seconds. */
 import type { Clock, Progress, ProgressListener } from '../lib/index.ts';
-import { bytes, duration, number, visible } from './human.ts';
+import { bytes, duration, number, visible } from '../lib/index.ts';
 import type { Io } from './io.ts';
 
 const ON_TERMINAL_EVERY_MS = 100;

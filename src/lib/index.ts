@@ -14,6 +14,7 @@ export {
   type SerializedError,
   UnderstudyError,
 } from './errors.ts';
+export { bytes, counted, duration, number, table, visible } from './human.ts';
 export { createLog, type Log, silentLog } from './log.ts';
 export { nearest } from './nearest.ts';
 export type { Progress, ProgressListener } from './progress.ts';

@@ -2,9 +2,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { loadConfig, type MailServerConfig, parseConfig, serverNamed } from '../../config/index.ts';
+import { visible } from '../../lib/index.ts';
 import { cliErrors } from '../errors.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { visible } from '../human.ts';
 import {
   type Answers,
   askForServer,

@@ -1,5 +1,5 @@
 import type { Outputs } from '../../api/index.ts';
-import { bytes, counted, number, visible } from '../human.ts';
+import { bytes, counted, number, visible } from '../../lib/index.ts';
 
 export function printExport(output: Outputs['export']): string {
   const skipped = output.skipped > 0 ? `, ${number(output.skipped)} of them were there already` : '';

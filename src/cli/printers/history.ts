@@ -1,5 +1,5 @@
 import type { Outputs } from '../../api/index.ts';
-import { bytes, number, table } from '../human.ts';
+import { bytes, number, table } from '../../lib/index.ts';
 
 type History = Outputs['history'];
 type Message = NonNullable<History['messages']>[number];

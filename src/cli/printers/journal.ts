@@ -1,5 +1,5 @@
 import type { Outputs } from '../../api/index.ts';
-import { bytes, counted, number, table } from '../human.ts';
+import { bytes, counted, number, table } from '../../lib/index.ts';
 
 export function printJournalInfo(info: Outputs['journal info']): string {
   const ratio =

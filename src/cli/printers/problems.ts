@@ -1,4 +1,4 @@
-import { visible } from '../human.ts';
+import { visible } from '../../lib/index.ts';
 
 interface Problem {
   readonly account: string;

@@ -1,5 +1,5 @@
 import type { Outputs } from '../../api/index.ts';
-import { bytes, counted, duration, number, table } from '../human.ts';
+import { bytes, counted, duration, number, table } from '../../lib/index.ts';
 import { printProblems } from './problems.ts';
 
 export function printRestore(output: Outputs['restore']): string {

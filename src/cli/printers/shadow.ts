@@ -1,5 +1,5 @@
 import type { Outputs } from '../../api/index.ts';
-import { bytes, counted, number } from '../human.ts';
+import { bytes, counted, number } from '../../lib/index.ts';
 import { printProblems } from './problems.ts';
 
 export function printShadow(output: Outputs['shadow']): string {

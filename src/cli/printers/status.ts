@@ -1,5 +1,5 @@
 import type { Outputs } from '../../api/index.ts';
-import { duration, number, table, visible } from '../human.ts';
+import { duration, number, table, visible } from '../../lib/index.ts';
 import { printProblems } from './problems.ts';
 
 type Server = Outputs['status']['servers'][number];

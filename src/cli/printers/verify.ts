@@ -1,5 +1,5 @@
 import type { Outputs } from '../../api/index.ts';
-import { counted, number, visible } from '../human.ts';
+import { counted, number, visible } from '../../lib/index.ts';
 import { placeOf, printProblems } from './problems.ts';
 
 const SHOWN_MAX = 50;

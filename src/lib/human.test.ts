@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytes, duration, number, table, visible } from './human.ts';
-import { progressText } from './progress.ts';
 
 test('figures read well', () => {
   assert.deepEqual([0, 1023, 1024, 713_000_000, 5 * 2 ** 40].map(bytes), [
@@ -33,21 +32,5 @@ test('mail cannot command the terminal', () => {
       [0],
     ),
     ' n  x\n 1  a\\x0db\n22\n',
-  );
-});
-
-test('progress says what is known', () => {
-  assert.equal(
-    progressText({
-      phase: 'baseline',
-      server: 'm',
-      accountsDone: 1,
-      accountsTotal: 40,
-      messagesDone: 8100,
-      bytesDone: 2048,
-      etaMs: 62_000,
-      account: 'alice',
-    }),
-    'baseline m: 1 of 40 accounts · 8,100 messages · 2.0 KiB · 1 min 2 s left · alice',
   );
 });
