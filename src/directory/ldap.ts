@@ -2,10 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
 import {
+  AndFilter,
   Client,
   ConfidentialityRequiredError,
   type Entry,
-  Filter,
+  EqualityFilter,
+  type Filter,
   FilterParser,
   InappropriateAuthError,
   InsufficientAccessError,
@@ -15,7 +17,7 @@ import {
   ResultCodeError,
   StrongAuthRequiredError,
 } from 'ldapts';
-import { messageOf, type UnderstudyError } from '../lib/index.ts';
+import { messageOf, UnderstudyError } from '../lib/index.ts';
 import type { Directory } from './directory.ts';
 import { directoryErrors } from './errors.ts';
 
@@ -60,7 +62,8 @@ async function listAccounts(
     url: options.url,
     timeout: timeoutMs,
     connectTimeout: timeoutMs,
-    tlsOptions: tls,
+    // ldapts speaks TLS from the first byte to any URL when it is given TLS options.
+    ...(options.url.startsWith('ldaps:') ? { tlsOptions: tls } : {}),
   });
   const abort = () => {
     // The search under way rejects by itself once the connection is gone.
@@ -68,7 +71,12 @@ async function listAccounts(
   };
   signal?.addEventListener('abort', abort, { once: true });
   try {
-    if (options.startTls) await client.startTLS(tls);
+    if (options.startTls) {
+      // Over a given socket TLS does not know whom it speaks to, and ldapts changes the object it gets.
+      await client.startTLS({ ...tls, host: new URL(options.url).hostname }).catch((error: unknown) => {
+        throw error instanceof ResultCodeError ? noStartTls(options, error) : error;
+      });
+    }
     if (options.bindDn !== undefined) await client.bind(options.bindDn, options.bindSecret ?? '');
     const accounts = new Set<string>();
     const pages = client.searchPaginated(options.baseDn, {
@@ -94,22 +102,23 @@ async function listAccounts(
   }
 }
 
-/** The configured filter, and that the server attribute names this host. The host is data, whatever characters it holds. */
-export function accountsOfServer(
-  options: Pick<LdapOptions, 'accountFilter' | 'accountAttribute' | 'serverAttribute'>,
-  serverHost: string,
-): string {
+/** The configured filter, and that the server attribute names this host. Built of parts: the host is data, whatever it holds. */
+function accountsOfServer(options: LdapOptions, serverHost: string): Filter {
   for (const name of [options.accountAttribute, options.serverAttribute]) {
     if (!ATTRIBUTE_NAME.test(name)) throw invalid(`not an attribute name: "${name}"`);
   }
-  const accountFilter = options.accountFilter.trim();
-  const enclosed = accountFilter.startsWith('(') ? accountFilter : `(${accountFilter})`;
-  try {
-    FilterParser.parseString(enclosed);
-  } catch (error) {
-    throw invalid(`accountFilter "${options.accountFilter}": ${messageOf(error)}`, error);
+  const written = options.accountFilter.trim();
+  // The parser forgives a missing parenthesis; a filter that its author meant otherwise is no filter.
+  if (written.split('(').length !== written.split(')').length) {
+    throw invalid(`accountFilter "${written}": the parentheses do not pair`);
   }
-  return `(&${enclosed}(${options.serverAttribute}=${Filter.escape(serverHost)}))`;
+  try {
+    const accounts = FilterParser.parseString(written.startsWith('(') ? written : `(${written})`);
+    const onServer = new EqualityFilter({ attribute: options.serverAttribute, value: serverHost });
+    return new AndFilter({ filters: [accounts, onServer] });
+  } catch (error) {
+    throw invalid(`accountFilter "${written}": ${messageOf(error)}`, error);
+  }
 }
 
 /** Attribute names are not case-sensitive, and servers answer in their own spelling. */
@@ -142,7 +151,16 @@ async function tlsOptions(options: LdapOptions): Promise<ConnectionOptions> {
   }
 }
 
+function noStartTls({ url }: LdapOptions, error: ResultCodeError): UnderstudyError {
+  return directoryErrors.make('DIRECTORY_TLS_FAILED', `${url} does no StartTLS: ${error.message}`, {
+    cause: error,
+    remedy: 'Use an `ldaps://` URL, or switch TLS on in the directory.',
+    details: { url },
+  });
+}
+
 function explained(options: LdapOptions, error: unknown): UnderstudyError {
+  if (error instanceof UnderstudyError) return error;
   const { url, bindDn, baseDn } = options;
   const make = (code: Parameters<typeof directoryErrors.make>[0], message: string) =>
     directoryErrors.make(code, `${message}: ${messageOf(error)}`, {
