@@ -158,6 +158,12 @@ export const mailErrors = defineErrors({
     remedy:
       'Compare with `understudy export`; the server or a filter on it changes messages as they are stored.',
   },
+  MAIL_ACCOUNT_NOT_FOLLOWED: {
+    kind: 'usage',
+    retry: 'never',
+    summary: 'A change was pushed for an account that is not among those of the server.',
+    remedy: 'Add the account to `accounts` of the server, or leave it out of the push script.',
+  },
   MAIL_INTERNAL: {
     kind: 'failed',
     retry: 'later',

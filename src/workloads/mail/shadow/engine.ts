@@ -12,6 +12,7 @@
  * engine is `broken`, and its host opens the vault again and makes another one.
  */
 import type { UnderstudyError } from '../../../lib/index.ts';
+import { mailErrors } from '../errors.ts';
 import type {
   ActionOptions,
   MailDeps,
@@ -62,6 +63,12 @@ class Engine implements ShadowEngine {
   }
 
   async push(event: PushEvent): Promise<void> {
+    if (!(await this.#follower.follows(event.user))) {
+      throw mailErrors.make(
+        'MAIL_ACCOUNT_NOT_FOLLOWED',
+        `${event.user} is no account of ${this.#deps.server} that is followed`,
+      );
+    }
     const mailboxes = new Set<string>();
     let whole = event.changes.length === 0;
     for (const { name, mailbox } of event.changes) {

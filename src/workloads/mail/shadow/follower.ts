@@ -57,6 +57,8 @@ export class Follower {
   readonly #failedInARow = new Set<string>();
   #trouble: Trouble | undefined;
   #passes = 0;
+  #known: ReadonlySet<string> | undefined;
+  readonly #accounts = Promise.withResolvers<ReadonlySet<string>>();
   #stopped = false;
   readonly #stopping = new AbortController();
   /** LSN of the last checkpoint's commit, once known. */
@@ -105,6 +107,11 @@ export class Follower {
     return now - oldest;
   }
 
+  /** Whether the account is one of this server's; waits for the first answer of their source. */
+  async follows(account: string): Promise<boolean> {
+    return (this.#known ?? (await this.#accounts.promise)).has(account);
+  }
+
   /** Looks at the account soon; resolves with the outcome of a look that begins after this call. Never rejects. */
   look(account: string, scope: Scope, urgency: Urgency): Promise<LookResult> {
     if (this.#stopped) return Promise.resolve({ ok: false, error: new Error('the follower has stopped') });
@@ -126,6 +133,8 @@ export class Follower {
     });
     this.#passes += 1;
     options.signal?.throwIfAborted();
+    this.#accounts.resolve(new Set(accounts));
+    this.#known = new Set(accounts);
     const problems: Problem[] = statusProblem ? [statusProblem] : [];
     await this.#accountsGone(accounts);
     const due = changed.filter((account) => !this.problems.isSetAside(account));
@@ -191,8 +200,15 @@ export class Follower {
   }
 
   #work(): void {
-    while (!this.#stopped && !this.#trouble && this.#active < this.context.pace.limit) {
-      const task = this.queue.take();
+    while (!this.#stopped && !this.#trouble) {
+      const { limit } = this.context.pace;
+      // A baseline takes minutes an account: what is pushed has as many places again of its own.
+      const task =
+        this.#active < limit
+          ? this.queue.take()
+          : this.#active < 2 * limit
+            ? this.queue.take('now')
+            : undefined;
       if (!task) return;
       this.#active += 1;
       void this.#look(task).then((result) => {

@@ -67,9 +67,9 @@ export class AccountQueue<Outcome> {
     return promise;
   }
 
-  /** The most urgent account that is not running, oldest first; undefined when there is none. */
-  take(): Task<Outcome> | undefined {
-    const account = first(this.#now) ?? first(this.#soon);
+  /** The most urgent account that is not running, oldest first; undefined when there is none. `least`: only those as urgent. */
+  take(least: Urgency = 'soon'): Task<Outcome> | undefined {
+    const account = first(this.#now) ?? (least === 'soon' ? first(this.#soon) : undefined);
     if (account === undefined) return undefined;
     this.#now.delete(account);
     this.#soon.delete(account);
