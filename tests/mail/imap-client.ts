@@ -40,6 +40,11 @@ export class ImapClient {
     socket.on('close', () => this.#end(new Error('the server closed the connection')));
   }
 
+  /** The server closed the connection. */
+  get ended(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /**
    * Sends `verb` as it is, then the arguments: text as a literal (whatever is in it), `raw` as it is. Commands are
    * sent one after the other.
