@@ -396,6 +396,11 @@ export class Catalog {
     return this.#checkpointRows('');
   }
 
+  /** The newest checkpoint of any cause. */
+  lastCheckpoint(): CheckpointRow | undefined {
+    return this.#checkpointRows('WHERE k.lsn = (SELECT max(lsn) FROM checkpoint)').at(-1);
+  }
+
   /** The checkpoint with this label (the newest, should there be several). */
   checkpointByLabel(label: string): CheckpointRow | undefined {
     return this.#checkpointRows('WHERE k.label = :label', { label }).at(-1);

@@ -61,8 +61,6 @@ export class Follower {
   readonly #accounts = Promise.withResolvers<ReadonlySet<string>>();
   #stopped = false;
   readonly #stopping = new AbortController();
-  /** LSN of the last checkpoint's commit, once known. */
-  #checkpointLsn: number | undefined;
   #active = 0;
   #idle: (() => void)[] = [];
   /** Told when trouble begins; `clearTrouble` ends it. */
@@ -292,11 +290,9 @@ export class Follower {
   /** What changed since the last checkpoint gets one: a point at which the whole server was looked at. */
   async #checkpoint(): Promise<void> {
     const { vault } = this.#deps;
-    // The commit record follows its checkpoint record.
-    this.#checkpointLsn ??= (vault.catalog.checkpoints().at(-1)?.lsn ?? 0) + 1;
-    if (vault.committedLsn <= this.#checkpointLsn) return;
-    const { lsn } = await vault.commit([{ t: 'checkpoint', cause: 'pass' }]);
-    this.#checkpointLsn = lsn;
+    const last = vault.catalog.lastCheckpoint();
+    if (vault.committedLsn <= (last?.lsn ?? 0)) return;
+    await vault.commit([{ t: 'checkpoint', cause: 'pass' }]);
   }
 }
 
