@@ -91,6 +91,15 @@ for (const kind of ['maildir', 'mdbox', 'no literal extensions']) {
   });
 }
 
+test('a body with NUL keeps its length and every other byte', async (t) => {
+  const connection = await logIn(t, servers.get('maildir') as Dovecot, 'user0004');
+  const head = 'MIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\n\r\n';
+  await connection.append('INBOX', [{ body: Buffer.from(`${head}a\0b\xff\r\n`, 'latin1') }]);
+  await connection.examine('INBOX');
+  const served = (await all(connection)).get(1)?.body?.toString('latin1');
+  assert.equal(served, `${head}a\x80b\xff\r\n`);
+});
+
 test('UIDs pinned through doveadm are those that MULTIAPPEND gives', async (t) => {
   const server = servers.get('mdbox') as Dovecot;
   const connection = await logIn(t, server, 'user0002');

@@ -32,12 +32,12 @@ export async function appendMessages(
   if (messages.length === 0) return { count: 0 };
   if (wire.has('MULTIAPPEND')) {
     const parts: CommandPart[] = ['APPEND ', mailboxPart(mailbox)];
-    for (const message of messages) parts.push(...messageParts(wire, message));
+    for (const message of messages) parts.push(...messageParts(message));
     return resultOf(messages.length, [await wire.ok('APPEND', parts)]);
   }
   const outcomes = await Promise.allSettled(
     messages.map((message) =>
-      wire.command('APPEND', ['APPEND ', mailboxPart(mailbox), ...messageParts(wire, message)]),
+      wire.command('APPEND', ['APPEND ', mailboxPart(mailbox), ...messageParts(message)]),
     ),
   );
   const done: StatusResponse[] = [];
@@ -51,12 +51,12 @@ export async function appendMessages(
   return resultOf(messages.length, done);
 }
 
-function messageParts(wire: Wire, message: AppendMessage): CommandPart[] {
+function messageParts(message: AppendMessage): CommandPart[] {
   const flags = message.flags && message.flags.length > 0 ? ` (${message.flags.join(' ')})` : '';
   const date = message.internalDate ? ` "${message.internalDate}"` : '';
-  // RFC 3516: only a literal8 may hold NUL. Where the server has none, it decides what it makes of the NUL.
-  const binary = wire.has('BINARY') && message.body.includes(0);
-  return [`${flags}${date} `, binary ? { literal: message.body, binary } : { literal: message.body }];
+  // A plain literal even for a body with NUL: given a literal8 (RFC 3516), Dovecot rewrites parts with
+  // Content-Transfer-Encoding: binary as base64. A plain one it stores as it is, and serves NUL as 0x80.
+  return [`${flags}${date} `, { literal: message.body }];
 }
 
 function resultOf(count: number, statuses: readonly StatusResponse[]): AppendResult {

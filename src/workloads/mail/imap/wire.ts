@@ -22,7 +22,7 @@ import { type ImapResponse, ResponseParser, type StatusResponse } from './respon
 import type { ReadTarget } from './socket.ts';
 
 /** Text is sent as it is; bytes are a literal. `wait` = send nothing more before the server's `+`. */
-export type CommandPart = string | { readonly literal: Uint8Array; readonly binary?: boolean } | 'wait';
+export type CommandPart = string | { readonly literal: Uint8Array } | 'wait';
 export type CommandParts = Iterable<CommandPart> | AsyncIterable<CommandPart>;
 
 /** True = taken. A promise = taken, and nothing more is read until it settles. */
@@ -225,7 +225,7 @@ export class Wire implements ReadTarget {
         } else if (typeof part === 'string') text += part;
         else {
           const free = this.#needsNoContinuation(part.literal.length);
-          const announced = `${text}${part.binary ? '~' : ''}{${part.literal.length}${free ? '+' : ''}}\r\n`;
+          const announced = `${text}{${part.literal.length}${free ? '+' : ''}}\r\n`;
           text = '';
           if (free) {
             socket.cork();
