@@ -41,7 +41,9 @@ async function fetchThrough(
       budget,
     });
     await connection.examine('INBOX');
-    await connection.fetch('1:*', { body: true, size: true }, (message) => void whole.push(message));
+    await connection.fetch('1:*', { body: true, size: true }, (message) => {
+      whole.push({ ...message, body: message.body ? Buffer.from(message.body) : null });
+    });
   } catch (thrown) {
     error = thrown;
   }
