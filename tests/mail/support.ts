@@ -7,9 +7,10 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type Catalog, Vault } from '../../src/catalog/index.ts';
+import { inspect } from 'node:util';
+import { type Catalog, Vault, vaultFiles } from '../../src/catalog/index.ts';
 import { type Config, loadConfig, serverNamed } from '../../src/config/index.ts';
-import type { Lsn } from '../../src/journal/index.ts';
+import { JournalReader, type Lsn } from '../../src/journal/index.ts';
 import { type Log, silentLog, systemClock } from '../../src/lib/index.ts';
 import { type MailDeps, type ShadowSummary, shadowOnce } from '../../src/workloads/mail/index.ts';
 import { type Dovecot, type DovecotOptions, startDovecot } from '../lab/dovecot.ts';
@@ -119,6 +120,18 @@ export class MailLab {
     const summary = await shadowOnce(await this.deps());
     assert.deepEqual(summary.problems, []);
     return summary;
+  }
+
+  /** Fails, showing what was appended, unless a pass over the unchanged server appends nothing. */
+  async assertPassAppendsNothing(): Promise<void> {
+    const before = (await this.vault()).committedLsn;
+    const { lsn } = await this.shadow();
+    if (lsn === before) return;
+    const reader = await JournalReader.open({ storage: vaultFiles(this.vaultDir).journal });
+    const appended: string[] = [];
+    for await (const { record } of reader.entries((before + 1) as Lsn)) appended.push(inspect(record));
+    await reader.close();
+    assert.fail(`a pass over an unchanged server appended:\n${appended.join('\n')}`);
   }
 
   login(account: string): ImapLogin {

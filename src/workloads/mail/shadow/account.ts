@@ -38,10 +38,15 @@ export function followAccount(
     const follow = new AccountFollow(context, account);
     for (let attempts = 1; ; attempts++) {
       const before = follow.progress;
+      let loggedIn = false;
       try {
-        return await context.pool.use(account, (connection) => follow.run(connection, scope));
+        return await context.pool.use(account, (connection) => {
+          loggedIn = true;
+          return follow.run(connection, scope);
+        });
       } catch (error) {
-        if (!isPassing(error)) throw error;
+        // Refused at the log-in, it has too many connections: more of them at once would not help.
+        if (!isPassing(error) || (!loggedIn && hasCode(error, 'MAIL_UNAVAILABLE'))) throw error;
         if (follow.progress > before) attempts = 0;
         if (attempts >= ATTEMPTS_WITHOUT_PROGRESS) throw error;
       }
@@ -49,11 +54,21 @@ export function followAccount(
   });
 }
 
-/** Failures that a fresh connection may not have. */
+/**
+ * Failures that a fresh look over a fresh connection may not have. A mailbox that was deleted, renamed or made anew
+ * under us shows as any of the last four: Dovecot answers NO, or says BYE in the middle of a FETCH.
+ */
+const PASSING = [
+  'MAIL_CONNECTION_LOST',
+  'MAIL_PROTOCOL_ERROR',
+  'MAIL_MAILBOX_MOVED',
+  'MAIL_MAILBOX_ABSENT',
+  'MAIL_COMMAND_REFUSED',
+  'MAIL_UNAVAILABLE',
+];
+
 function isPassing(error: unknown): boolean {
-  return ['MAIL_CONNECTION_LOST', 'MAIL_PROTOCOL_ERROR', 'MAIL_MAILBOX_MOVED', 'MAIL_MAILBOX_ABSENT'].some(
-    (code) => hasCode(error, code),
-  );
+  return PASSING.some((code) => hasCode(error, code));
 }
 
 class AccountFollow {
