@@ -15,20 +15,20 @@ import { AccountProblems, problemOf } from './problems.ts';
 import { PassProgress } from './progress.ts';
 import { AccountQueue, type Scope, type Task, type Urgency } from './queue.ts';
 
-/** Failures that say something about the server, not about one account. */
-const SERVER_FAILURES = [
+/** Failures to reach the server at all. So many accounts in a row with one, and none well since: the server is the cause. */
+const CONNECTION_FAILURES = [
   'MAIL_UNREACHABLE',
   'MAIL_NO_ANSWER',
   'MAIL_TLS_NOT_OFFERED',
   'MAIL_TLS_FAILED',
   'MAIL_TLS_UNVERIFIED',
   'MAIL_LOGIN_DISABLED',
-  'MAIL_AUTH_FAILED',
-  'MAIL_SECRET_EXPIRED',
-  'MAIL_ACCOUNT_REFUSED',
 ];
-/** So many different accounts in a row with such a failure, and none well since: the server is the cause. */
-const SERVER_FAILURES_IN_A_ROW = 3;
+const CONNECTION_FAILURES_IN_A_ROW = 3;
+
+/** Refusals that an account may have of its own; of the server they speak only when no account was ever let in. */
+const LOGIN_FAILURES = ['MAIL_AUTH_FAILED', 'MAIL_SECRET_EXPIRED', 'MAIL_ACCOUNT_REFUSED'];
+const LOGIN_FAILURES_IN_A_ROW = 20;
 
 const DISK_FAILURES = ['JOURNAL_STORAGE_FULL', 'JOURNAL_STORAGE_FAILED', 'CATALOG_STORAGE_FAILED'];
 
@@ -55,6 +55,7 @@ export class Follower {
   readonly #markedAtMs = new Map<string, number>();
   readonly #lookingSinceMs = new Map<string, number>();
   readonly #failedInARow = new Set<string>();
+  #everWell = false;
   #trouble: Trouble | undefined;
   #passes = 0;
   #known: ReadonlySet<string> | undefined;
@@ -113,7 +114,7 @@ export class Follower {
   /** Looks at the account soon; resolves with the outcome of a look that begins after this call. Never rejects. */
   look(account: string, scope: Scope, urgency: Urgency): Promise<LookResult> {
     if (this.#stopped) return Promise.resolve({ ok: false, error: new Error('the follower has stopped') });
-    if (this.#trouble?.kind === 'disk') return Promise.resolve({ ok: false, error: this.#trouble.error });
+    if (this.#trouble) return Promise.resolve({ ok: false, error: this.#trouble.error });
     if (!this.#markedAtMs.has(account)) this.#markedAtMs.set(account, this.#deps.clock.monotonicMs());
     return this.queue.mark(account, scope, urgency);
   }
@@ -224,6 +225,7 @@ export class Follower {
     try {
       const outcome = await followAccount(this.context, account, task.scope);
       this.problems.recovered(account);
+      this.#everWell = true;
       this.#failedInARow.clear();
       if (outcome.added + outcome.flagsChanged + outcome.removed > 0) this.onChange(account);
       return { ok: true, outcome };
@@ -245,11 +247,12 @@ export class Follower {
       { account, code: problem.code, err: error },
       'account set aside, it will be tried again',
     );
-    if (!SERVER_FAILURES.some((code) => hasCode(error, code))) return;
+    const isLogin = LOGIN_FAILURES.some((code) => hasCode(error, code));
+    if (!isLogin && !CONNECTION_FAILURES.some((code) => hasCode(error, code))) return;
+    if (isLogin && this.#everWell) return;
     this.#failedInARow.add(account);
-    const { list, from } = this.#deps.config.accounts ?? { list: [], from: 'list' };
-    const enough =
-      from === 'list' ? Math.min(SERVER_FAILURES_IN_A_ROW, list.length) : SERVER_FAILURES_IN_A_ROW;
+    const most = isLogin ? LOGIN_FAILURES_IN_A_ROW : CONNECTION_FAILURES_IN_A_ROW;
+    const enough = Math.min(most, this.#known?.size ?? most);
     if (this.#failedInARow.size >= enough) this.#begin({ kind: 'server', error: error as UnderstudyError });
   }
 
