@@ -176,7 +176,10 @@ class AccountFollow {
   async #list(connection: ImapConnection): Promise<{ listed: ListedMailbox[]; subscriptions: string[] }> {
     const { clock } = this.#context.deps;
     const began = clock.monotonicMs();
-    const [listings, subscriptions, namespaces] = await Promise.all([
+    const [, listings, subscriptions, namespaces] = await Promise.all([
+      // Dovecot tells the status of the selected mailbox as of its selection, which may be long ago on a warm
+      // connection (RFC 9051 section 6.3.11 warns of it).
+      connection.unselect(),
       connection.listMailboxes(),
       connection.listSubscriptions(),
       connection.namespaces(),
