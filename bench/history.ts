@@ -5,7 +5,7 @@
 
 import { createMailGenerator } from '../src/demo/mail-generator/index.ts';
 import { Random } from '../src/lib/index.ts';
-import { startDovecot } from '../tests/lab/dovecot.ts';
+import { type Dovecot, startDovecot } from '../tests/lab/dovecot.ts';
 import { fillDovecot } from '../tests/lab/fill.ts';
 import { connectImap } from '../tests/lab/imap-check.ts';
 import { connectLmtp } from '../tests/lab/lmtp.ts';
@@ -117,7 +117,7 @@ async function look(at: string, work: () => Promise<unknown>): Promise<Look> {
 }
 
 /** Flags change all over the mailbox, messages go from anywhere in it, and new ones come. */
-async function churn(dovecot: Awaited<ReturnType<typeof startDovecot>>, service: Service): Promise<void> {
+async function churn(dovecot: Dovecot, service: Service): Promise<void> {
   const client = await connectImap({
     host: dovecot.address,
     port: dovecot.imapPort,
