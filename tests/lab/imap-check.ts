@@ -82,7 +82,16 @@ export async function dumpAccount(
         dump.set(name, { ...common, selectable: false, uidValidity: 0, uidNext: 0, messages: [] });
         continue;
       }
-      const opened = await client.mailboxOpen(name, { readOnly: true });
+      let opened: Awaited<ReturnType<typeof client.mailboxOpen>>;
+      try {
+        opened = await client.mailboxOpen(name, { readOnly: true });
+      } catch (error) {
+        // Dovecot's Maildir lists a parent of mailboxes that is gone itself as if it could be opened.
+        if (!/mailbox doesn't exist/i.test(String((error as { responseText?: string }).responseText)))
+          throw error;
+        dump.set(name, { ...common, selectable: false, uidValidity: 0, uidNext: 0, messages: [] });
+        continue;
+      }
       const messages = await readMessages(client, options.bodies ?? true);
       dump.set(name, {
         ...common,
