@@ -19,7 +19,12 @@ export const restore = defineOperation({
         .optional()
         .describe('Only these messages of the mailbox: 1:3,7.')
         .meta({ value: 'SET' }),
-      at: at.optional(),
+      at: at
+        .optional()
+        .describe(
+          'The moment: an RFC 3339 time, `lsn:N`, a checkpoint label, or `-2h`. Default: now; a mailbox or message that is named and gone, as it was last.',
+        )
+        .meta({ value: 'T' }),
       into: z
         .string()
         .min(1)
