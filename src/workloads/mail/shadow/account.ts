@@ -185,10 +185,12 @@ class AccountFollow {
       connection.namespaces(),
     ]);
     this.#context.pace.answered(clock.monotonicMs() - began);
+    // One source for both: Dovecot leaves \Subscribed out for an INBOX that this very LIST makes anew.
+    const subscribed = new Set(subscriptions);
     return {
       listed: listings
         .filter(({ name, selectable }) => selectable && isOwnMailbox(name, namespaces))
-        .flatMap(listedMailbox),
+        .flatMap((listing) => listedMailbox(listing, subscribed.has(listing.name))),
       subscriptions: subscriptions.filter((name) => isOwnMailbox(name, namespaces)),
     };
   }
@@ -292,7 +294,7 @@ export function isOwnMailbox(name: string, namespaces: Namespaces | undefined): 
   return !foreign.some(({ prefix }) => prefix !== '' && name.startsWith(prefix));
 }
 
-function listedMailbox(listing: MailboxListing): ListedMailbox[] {
+function listedMailbox(listing: MailboxListing, subscribed: boolean): ListedMailbox[] {
   const { status } = listing;
   if (status?.uidValidity === undefined || status.uidNext === undefined) return [];
   return [
@@ -303,7 +305,7 @@ function listedMailbox(listing: MailboxListing): ListedMailbox[] {
       uidNext: status.uidNext,
       messages: status.messages ?? 0,
       specialUse: listing.specialUse,
-      subscribed: listing.subscribed,
+      subscribed,
       ...(status.highestModSeq === undefined ? {} : { highestModSeq: status.highestModSeq }),
       ...(status.guid === undefined ? {} : { guid: status.guid }),
     },
