@@ -177,6 +177,8 @@ class MailboxFollow {
       last = uid;
     }
     if (from < uidNext) await compare(held, uidNext - 1);
+    const shown = new Set(this.#missing);
+    for (const { uid } of this.#setAside()) if (uid < uidNext && !shown.has(uid)) gone.push(uid);
     this.#outcome.vanished = rangesOfUids(gone.sort((a, b) => a - b));
   }
 
@@ -319,7 +321,9 @@ class MailboxFollow {
         if (rangesHold(ranges, uid)) held.push(uid);
       }
     }
-    return rangesOfUids(held);
+    // One that was set aside and is gone now is waited for no longer.
+    for (const { uid } of this.#setAside()) if (rangesHold(ranges, uid)) held.push(uid);
+    return rangesOfUids([...new Set(held)].sort((a, b) => a - b));
   }
 
   /** An interrupted look may have committed messages beyond its position. */
