@@ -34,6 +34,10 @@ const flags = readFlags('Lag from acknowledgement to journal commit, and the cos
   kills: { default: 20, what: 'SIGKILLs of the server under synchronous protection.' },
   doveadm: { default: 1, what: '0: without the doveadm API.' },
   modes: { default: 'off,hint,synchronous', what: 'Which modes of push to measure.' },
+  shadow: {
+    default: '',
+    what: 'The server’s `shadow` settings, as `{ watch: 0 }`; else those of the product.',
+  },
   seed: { default: 1, what: 'Seed of all that is random.' },
 });
 
@@ -88,7 +92,10 @@ async function start(stage: Stage, mode: Mode): Promise<Live> {
   const setup = new Setup(folder, dovecot, {
     doveadm: flags.doveadm === 1,
     listen,
-    serverLines: mode === 'off' ? [] : [`push: { mode: ${mode} }`],
+    serverLines: [
+      ...(mode === 'off' ? [] : [`push: { mode: ${mode} }`]),
+      ...(flags.shadow === '' ? [] : [`shadow: ${flags.shadow}`]),
+    ],
   });
   const service = await setup.service();
   stage.after(() => service.stop());
