@@ -92,6 +92,11 @@ const imap = z
       .optional()
       .describe('PEM file of the authorities to trust instead of the system’s, for a private CA.'),
     servername: text().optional().describe('Name to expect in the certificate, where it is not `host`.'),
+    timeout: duration()
+      .prefault('120s')
+      .describe(
+        'Longest silence while an answer is awaited. Then the connection is given up and the account tried again later. Longer for a server that is slow to open huge mailboxes.',
+      ),
     insecureSkipVerify: z
       .boolean()
       .default(false)

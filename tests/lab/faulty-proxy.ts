@@ -9,8 +9,12 @@ export interface Fault {
   readonly connection?: number;
   /** From server to client, after this many bytes… Default 0. */
   readonly afterBytes?: number;
+  /** …or where this text begins, in whichever connection it passes. A text that a read cuts in two is missed. */
+  readonly atText?: string;
   readonly what: /** both sides are reset */
     | 'reset'
+    /** the server's last words are a BYE */
+    | 'bye'
     /** the client sees an orderly end */
     | 'end'
     /** nothing passes any more, in either direction, and nobody is told */
@@ -36,6 +40,7 @@ export interface FaultyProxy {
   close(): Promise<void>;
 }
 
+/** The script may be changed while the proxy runs: it is read when a connection begins, rewrites at every read. */
 export async function startFaultyProxy(
   to: { host: string; port: number },
   script: { faults?: readonly Fault[]; rewrites?: readonly Rewrite[] } = {},
@@ -72,7 +77,7 @@ export async function startFaultyProxy(
         dripping = Buffer.concat([dripping, bytes]);
         return;
       }
-      const left = fault ? (fault.afterBytes ?? 0) - passed : Number.POSITIVE_INFINITY;
+      const left = fault ? bytesLeft(fault, passed, bytes) : Number.POSITIVE_INFINITY;
       if (bytes.length < left) {
         passed += bytes.length;
         client.write(bytes);
@@ -84,6 +89,10 @@ export async function startFaultyProxy(
       switch (fault?.what) {
         case 'reset':
           client.write(bytes, () => client.resetAndDestroy());
+          upstream.destroy();
+          break;
+        case 'bye':
+          client.end(Buffer.concat([bytes, Buffer.from('* BYE Server shutting down.\r\n')]));
           upstream.destroy();
           break;
         case 'end':
@@ -132,6 +141,13 @@ export async function startFaultyProxy(
         for (const socket of sockets) socket.destroy();
       }),
   };
+}
+
+/** How many bytes pass before the fault strikes. */
+function bytesLeft(fault: Fault, passed: number, bytes: Buffer): number {
+  if (fault.atText === undefined) return (fault.afterBytes ?? 0) - passed;
+  const at = bytes.indexOf(fault.atText, 0, 'latin1');
+  return at < 0 ? Number.POSITIVE_INFINITY : at;
 }
 
 /** A text that a read cuts in two is missed: tests count `struck`. */

@@ -11,6 +11,10 @@ import type { Bandwidth } from './bandwidth.ts';
 /** Bytes of large messages held in memory at once, over all connections. */
 const LARGE_MESSAGES_BYTES = 64 * 1024 * 1024;
 
+/** A connection stands, and the server greets, sooner than it may answer: some greet late on purpose. */
+const CONNECT_MOST_MS = 10_000;
+const GREETING_MOST_MS = 30_000;
+
 export class ConnectionPool {
   readonly #deps: MailDeps;
   readonly #keepWarm: number;
@@ -119,6 +123,11 @@ export function connectOptions(deps: MailDeps, account: string): ImapConnectOpti
       secret: secret.reveal(),
       ...(own || imap.masterUser === undefined ? {} : { authUser: imap.masterUser }),
       ...(imap.separator === undefined ? {} : { separator: imap.separator }),
+    },
+    timeouts: {
+      idleMs: imap.timeout,
+      connectMs: Math.min(imap.timeout, CONNECT_MOST_MS),
+      greetingMs: Math.min(imap.timeout, GREETING_MOST_MS),
     },
     log: deps.log,
     clock: deps.clock,
