@@ -4,7 +4,8 @@
  *
  * It says little: user, event names, mailboxes and UIDs, one entry per event and mailbox however many messages a
  * command touched. We read the truth from the server. Names are written as JSON whatever bytes are in them. The
- * script never fails a transaction: when we do not answer in time Dovecot goes on and logs a warning.
+ * script never fails a transaction: when we do not answer in time Dovecot goes on and logs a warning. When we do not
+ * run at all it goes on at once.
  */
 export interface PushScriptOptions {
   /** Where to post: `http://127.0.0.1:7700/push/mail-a`, with `?token=…` where there is a push secret. */
@@ -40,13 +41,19 @@ local timeout_msecs = ${options.timeoutMs}
 local client = nil
 
 function script_init()
-  client = dovecot.http.client({
-    request_timeout_msecs = timeout_msecs,
-    request_absolute_timeout_msecs = timeout_msecs,
-    connect_timeout_msecs = ${Math.min(options.timeoutMs, 500)},
-    max_attempts = 1
-  })
   return 0
+end
+
+local function connection()
+  if client == nil then
+    client = dovecot.http.client({
+      request_timeout_msecs = timeout_msecs,
+      request_absolute_timeout_msecs = timeout_msecs,
+      connect_timeout_msecs = ${Math.min(options.timeoutMs, 500)},
+      max_attempts = 1
+    })
+  end
+  return client
 end
 
 -- A JSON string of any bytes: bytes that are not UTF-8 become "?".
@@ -94,16 +101,22 @@ end
 
 function dovecot_lua_notify_end_txn(transaction, success)
   if #transaction.order == 0 then return end
+  local status = 0
   local ok, problem = pcall(function()
-    local request = client:request({ url = url, method = "POST" })
+    local request = connection():request({ url = url, method = "POST" })
     request:add_header("Content-Type", "application/json")
     request:set_payload(body(transaction, success))
-    local response = request:submit()
-    if response:status() >= 300 then error("status " .. response:status()) end
+    status = request:submit():status()
+    if status >= 300 then error("status " .. status) end
   end)
-  if not ok then
-    dovecot.i_warning("understudy: a change of " .. tostring(transaction.user) .. " was not told: " .. tostring(problem))
+  if ok then return end
+  if status >= 9000 then
+    -- Not an answer, but no connection (lib-http/http-response.h): this client would wait longer before each next
+    -- try, and the server with it. A new one does not, once the old one is really gone.
+    client = nil
+    collectgarbage()
   end
+  dovecot.i_warning("understudy: a change of " .. tostring(transaction.user) .. " was not told: " .. tostring(problem))
 end
 `;
 }
