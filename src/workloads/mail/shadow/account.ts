@@ -14,14 +14,16 @@ import {
   type Namespaces,
 } from '../imap/index.ts';
 import { withAccountLock } from './account-lock.ts';
-import type { Suspects } from './bodies.ts';
+import type { Unfetchable } from './bodies.ts';
 import type { AccountOutcome, FollowContext } from './context.ts';
-import { followMailbox, type MailboxOutcome } from './mailbox.ts';
+import { followMailbox, type MailboxOutcome, type Totals } from './mailbox.ts';
 import type { Scope } from './queue.ts';
 import { compareTrees, type FollowedMailbox, type ListedMailbox } from './tree.ts';
 
 /** A connection that broke is replaced so often without any message having come, before the account is set aside. */
 const ATTEMPTS_WITHOUT_PROGRESS = 3;
+/** So many messages that break the connection one after the other are no fault of the messages. */
+const GIVEN_UP_IN_A_ROW = 10;
 /** A mailbox listed as unchanged may have received what another lost: so often the tree is read again for it. */
 const LOOKS_FOR_MOVED = 3;
 
@@ -36,8 +38,9 @@ export function followAccount(
 ): Promise<AccountOutcome> {
   return withAccountLock(context.deps.vault, account, async () => {
     const follow = new AccountFollow(context, account);
+    let givenUpInARow = 0;
     for (let attempts = 1; ; attempts++) {
-      const before = follow.progress;
+      const { added, givenUp } = follow;
       let loggedIn = false;
       try {
         return await context.pool.use(account, (connection) => {
@@ -47,8 +50,10 @@ export function followAccount(
       } catch (error) {
         // Refused at the log-in, it has too many connections: more of them at once would not help.
         if (!isPassing(error) || (!loggedIn && hasCode(error, 'MAIL_UNAVAILABLE'))) throw error;
-        if (follow.progress > before) attempts = 0;
-        if (attempts >= ATTEMPTS_WITHOUT_PROGRESS) throw error;
+        if (follow.added > added) givenUpInARow = 0;
+        givenUpInARow += follow.givenUp - givenUp;
+        if (follow.added > added || follow.givenUp > givenUp) attempts = 0;
+        if (attempts >= ATTEMPTS_WITHOUT_PROGRESS || givenUpInARow >= GIVEN_UP_IN_A_ROW) throw error;
       }
     }
   });
@@ -74,26 +79,31 @@ function isPassing(error: unknown): boolean {
 class AccountFollow {
   readonly #context: FollowContext;
   readonly #account: string;
-  readonly #suspects: Suspects = new Map();
+  /** By mailbox id; `name` as it was last looked at. */
+  readonly #unfetchable = new Map<number, Unfetchable & { name: string }>();
   readonly #outcomes = new Map<number, MailboxOutcome>();
   #mailboxes = 0;
   #removed = 0;
   #firstLook = false;
   /** One checkpoint per look is enough: the state before all that goes in it. */
   #burstMarked = false;
-  #total = { added: 0, flagsChanged: 0, bytes: 0 };
-  readonly #setAside: AccountOutcome['setAside'][number][] = [];
+  readonly #totals: Totals = { added: 0, flagsChanged: 0, bytes: 0 };
 
   constructor(context: FollowContext, account: string) {
     this.#context = context;
     this.#account = account;
   }
 
-  /** Grows whenever a look got further, also by finding out which message breaks the connection. */
-  get progress(): number {
-    let suspects = 0;
-    for (const set of this.#suspects.values()) suspects += set.size;
-    return this.#total.added + suspects + this.#setAside.length;
+  /** Messages journaled so far. */
+  get added(): number {
+    return this.#totals.added;
+  }
+
+  /** Messages set aside so far. */
+  get givenUp(): number {
+    let count = 0;
+    for (const { givenUp } of this.#unfetchable.values()) count += givenUp.size;
+    return count;
   }
 
   async run(connection: ImapConnection, scope: Scope): Promise<AccountOutcome> {
@@ -105,8 +115,8 @@ class AccountFollow {
       account: this.#account,
       mailboxes: this.#mailboxes,
       removed: this.#removed,
-      ...this.#total,
-      setAside: this.#setAside,
+      ...this.#totals,
+      setAside: this.#setAside(),
     };
   }
 
@@ -220,25 +230,28 @@ class AccountFollow {
     known: MailboxRow | undefined,
     uidNext?: number,
   ): Promise<MailboxOutcome> {
+    const unfetchable = this.#unfetchable.get(id) ?? { suspects: new Set(), givenUp: new Map(), name };
+    unfetchable.name = name;
+    this.#unfetchable.set(id, unfetchable);
     const outcome = await followMailbox(this.#context, connection, {
       account: this.#account,
       id,
       name,
       uidValidity,
       firstLook: this.#firstLook,
-      suspects: this.#suspects,
+      unfetchable,
+      totals: this.#totals,
       ...(uidNext === undefined ? {} : { uidNext }),
       ...(known ? { known } : {}),
     });
     this.#outcomes.set(id, outcome);
-    this.#total.added += outcome.added;
-    this.#total.flagsChanged += outcome.flagsChanged;
-    this.#total.bytes += outcome.bytes;
-    this.#setAside.push(...outcome.setAside);
-    const { counters } = this.#context;
-    counters.messagesAdded += outcome.added;
-    counters.flagsChanged += outcome.flagsChanged;
     return outcome;
+  }
+
+  #setAside(): AccountOutcome['setAside'] {
+    return [...this.#unfetchable.values()].flatMap(({ name, givenUp }) =>
+      [...givenUp].map(([uid, error]) => ({ mailbox: name, uid, error })),
+    );
   }
 
   /** Removals, after everything that was added anywhere; a burst of them gets a checkpoint just before. */

@@ -24,8 +24,13 @@ const PACED_BYTES = 512 * 1024;
 
 const IDS = { flags: true, internalDate: true, size: true, guid: true } as const;
 
-/** UIDs that were the next to come when a connection broke; asked for alone from then on. */
-export type Suspects = Map<MailboxId, Set<number>>;
+/** What one look learned of a mailbox's messages that cannot be had; it outlives the connections that they break. */
+export interface Unfetchable {
+  /** UIDs that were the next to come when a connection broke, or that are set aside: each is asked for alone. */
+  readonly suspects: Set<number>;
+  /** UIDs set aside in this look, with the cause: not asked for again in it. */
+  readonly givenUp: Map<number, UnderstudyError>;
+}
 
 export interface FetchJob {
   readonly account: string;
@@ -35,7 +40,7 @@ export interface FetchJob {
   readonly ranges: readonly UidRange[];
   /** Ask for ids and sizes first, and for bodies only that the journal does not hold (copies, moves). */
   readonly idsFirst: boolean;
-  readonly suspects: Suspects;
+  readonly unfetchable: Unfetchable;
 }
 
 export interface FetchedWindow {
@@ -45,12 +50,11 @@ export interface FetchedWindow {
   /** True for the last window of the job, when everything asked for has been dealt with. */
   readonly last: boolean;
   readonly bytes: number;
-  readonly setAside: readonly { uid: number; error: UnderstudyError }[];
 }
 
 /**
  * Calls `commit` for each window in ascending order. What was received before a failure is committed too, then
- * the failure is thrown; a UID that seems to break the connection is remembered in `suspects`.
+ * the failure is thrown; a UID that seems to break the connection is remembered in `unfetchable`.
  */
 export async function fetchMessages(
   context: FollowContext,
@@ -58,7 +62,7 @@ export async function fetchMessages(
   job: FetchJob,
   commit: (window: FetchedWindow) => Promise<void>,
 ): Promise<void> {
-  const windows = [...windowsOf(job.ranges, job.suspects.get(job.id))];
+  const windows = [...windowsOf(job.ranges, job.unfetchable.suspects)];
   const begin = (): WindowFetch | undefined => {
     const window = windows.shift();
     return window && new WindowFetch(context, connection, job, window);
@@ -91,11 +95,8 @@ function breaksConnection(error: unknown): boolean {
 }
 
 /** Cuts the ranges into windows; a suspect has a window of its own. */
-function* windowsOf(
-  ranges: readonly UidRange[],
-  suspects: ReadonlySet<number> | undefined,
-): Generator<UidRange[]> {
-  if (!suspects || suspects.size === 0) {
+function* windowsOf(ranges: readonly UidRange[], suspects: ReadonlySet<number>): Generator<UidRange[]> {
+  if (suspects.size === 0) {
     yield* splitRanges(ranges, WINDOW_UIDS, WINDOW_TEXT_BYTES);
     return;
   }
@@ -123,10 +124,11 @@ class WindowFetch {
   readonly #job: FetchJob;
   readonly #window: readonly UidRange[];
   readonly #records = new Map<number, MessageRecord | SetAsideRecord>();
-  readonly #setAside: { uid: number; error: UnderstudyError }[] = [];
   /** Whole, but not as long as the server says; or announced without a body. */
   readonly #doubtful = new Map<number, string>();
   #expected: number[] | undefined;
+  /** UID of the message served last. */
+  #lastServed = 0;
   #bytes = 0;
   /** Bytes received since the journal was last asked whether it keeps up. */
   #unpaced = 0;
@@ -162,7 +164,7 @@ class WindowFetch {
   result(): FetchedWindow {
     const records = [...this.#records.values()].sort((a, b) => a.uid - b.uid);
     const upTo = this.#window.at(-1)?.to as number;
-    return { records, upTo, last: false, bytes: this.#bytes, setAside: this.#setAside };
+    return { records, upTo, last: false, bytes: this.#bytes };
   }
 
   /**
@@ -172,9 +174,9 @@ class WindowFetch {
   afterFailure(error: unknown): FetchedWindow {
     const next = this.#firstMissing();
     if (next !== undefined && breaksConnection(error)) {
-      const suspects = this.#job.suspects.get(this.#job.id) ?? new Set();
+      const { suspects } = this.#job.unfetchable;
       if (suspects.has(next)) this.#giveUp(next, error as UnderstudyError);
-      this.#job.suspects.set(this.#job.id, suspects.add(next));
+      suspects.add(next);
     }
     return { ...this.result(), upTo: 0 };
   }
@@ -182,13 +184,16 @@ class WindowFetch {
   #giveUp(uid: number, error: UnderstudyError): void {
     const { id } = this.#job;
     this.#records.set(uid, { t: 'set-aside', id, uid, code: error.code, detail: error.message });
-    this.#setAside.push({ uid, error });
+    this.#job.unfetchable.givenUp.set(uid, error);
   }
 
+  /** Servers serve in ascending order: what they skipped is gone from the mailbox. */
   #firstMissing(): number | undefined {
     const expected = this.#expected ? rangesOfUids(this.#expected) : this.#window;
     for (const { from, to } of expected) {
-      for (let uid = from; uid <= to; uid++) if (!this.#records.has(uid)) return uid;
+      for (let uid = Math.max(from, this.#lastServed + 1); uid <= to; uid++) {
+        if (!this.#records.has(uid)) return uid;
+      }
     }
     return undefined;
   }
@@ -211,6 +216,7 @@ class WindowFetch {
   async #fetchBodies(ranges: readonly UidRange[]): Promise<void> {
     const { vault } = this.#context.deps;
     await this.#connection.fetch(ranges, { ...IDS, body: true }, (message) => {
+      this.#lastServed = message.uid;
       const fault = faultOf(message);
       if (fault !== undefined) {
         this.#doubtful.set(message.uid, fault);
@@ -231,6 +237,7 @@ class WindowFetch {
   /** A passing fault is over at the second try; a lasting one is set aside. */
   async #askAgain(): Promise<void> {
     const doubtful = [...this.#doubtful.keys()].sort((a, b) => a - b);
+    this.#lastServed = 0;
     await this.#fetchBodies(rangesOfUids(doubtful));
     for (const [uid, fault] of this.#doubtful) {
       const place = `UID ${uid} of ${this.#job.account}/${this.#job.mailbox}`;

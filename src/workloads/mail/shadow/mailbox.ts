@@ -8,7 +8,6 @@
  */
 import type { SetAsideRow } from '../../../catalog/index.ts';
 import type { MailboxId, PositionRecord, SetAsideRecord, StepRecord } from '../../../journal/index.ts';
-import type { UnderstudyError } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import {
   countOfRanges,
@@ -22,7 +21,7 @@ import {
   type UidRange,
   uidsOfRanges,
 } from '../imap/index.ts';
-import { fetchMessages, type Suspects } from './bodies.ts';
+import { fetchMessages, type Unfetchable } from './bodies.ts';
 import type { FollowContext } from './context.ts';
 
 export interface MailboxJob {
@@ -36,14 +35,18 @@ export interface MailboxJob {
   readonly known?: { readonly uidNext: number; readonly highestModSeq?: string };
   /** Nothing of the account is held yet: no use to ask for ids before bodies. */
   readonly firstLook: boolean;
-  readonly suspects: Suspects;
+  readonly unfetchable: Unfetchable;
+  readonly totals: Totals;
 }
 
-export interface MailboxOutcome {
+/** Counted as it is journaled, so that a look that fails halfway has counted what it did. */
+export interface Totals {
   added: number;
   flagsChanged: number;
   bytes: number;
-  setAside: { mailbox: string; uid: number; error: UnderstudyError }[];
+}
+
+export interface MailboxOutcome {
   /** UIDs that the replica holds and the server no longer. */
   vanished: UidRange[];
   /** To be committed with the removals; absent when nothing moved. */
@@ -71,10 +74,6 @@ class MailboxFollow {
   readonly #connection: ImapConnection;
   readonly #job: MailboxJob;
   readonly #outcome: MailboxOutcome = {
-    added: 0,
-    flagsChanged: 0,
-    bytes: 0,
-    setAside: [],
     vanished: [],
     position: undefined,
   };
@@ -197,21 +196,24 @@ class MailboxFollow {
     return catalog.setAside(this.#job.account).filter((row) => row.mailboxId === this.#job.id);
   }
 
-  /** UIDs found missing that were not set aside just now, ascending. */
+  /** UIDs found missing, ascending. */
   #takeMissing(): number[] {
-    const tried = new Set(this.#outcome.setAside.map(({ uid }) => uid));
-    const missing = new Set(this.#missing.filter((uid) => !tried.has(uid)));
+    const missing = new Set(this.#missing);
     this.#missing.length = 0;
     return [...missing].sort((a, b) => a - b);
   }
 
   async #fetchNew(mailbox: SelectedMailbox, uidNext: number): Promise<void> {
     const from = this.#job.known?.uidNext ?? 1;
-    for (const { uid } of this.#setAside()) if (uid < from) this.#missing.push(uid);
+    for (const { uid } of this.#setAside()) {
+      this.#job.unfetchable.suspects.add(uid);
+      if (uid < from) this.#missing.push(uid);
+    }
     const behind = this.#takeMissing();
     const ranges = rangesOfUids(behind);
     if (from < uidNext) {
-      const sparse = uidNext - from > RANGE_WITHOUT_SEARCH;
+      // A suspect is found by what the server fails to serve: UIDs that are gone must not be taken for it.
+      const sparse = uidNext - from > RANGE_WITHOUT_SEARCH || this.#job.unfetchable.suspects.size > 0;
       ranges.push(
         ...(sparse
           ? await this.#connection.search(`UID ${from}:${uidNext - 1}`)
@@ -221,7 +223,9 @@ class MailboxFollow {
     await this.#fetch(mailbox, this.#withoutHeld(normalizeRanges(ranges), from), uidNext);
   }
 
-  async #fetch(mailbox: SelectedMailbox, ranges: readonly UidRange[], uidNext: number): Promise<void> {
+  async #fetch(mailbox: SelectedMailbox, asked: readonly UidRange[], uidNext: number): Promise<void> {
+    const { unfetchable, totals } = this.#job;
+    const ranges = withoutUids(asked, unfetchable.givenUp);
     if (ranges.length === 0) return;
     const { progress } = this.#context;
     const { known } = this.#job;
@@ -238,18 +242,16 @@ class MailboxFollow {
         id: this.#job.id,
         ranges,
         idsFirst: !this.#job.firstLook,
-        suspects: this.#job.suspects,
+        unfetchable,
       },
       async (window) => {
         const news = window.records.filter((record) => record.t === 'message' || this.#isNews(record));
         const added = window.records.reduce((count, record) => count + (record.t === 'message' ? 1 : 0), 0);
         reached = Math.max(reached, Math.min(window.upTo + 1, uidNext));
-        this.#outcome.added += added;
-        this.#outcome.bytes += window.bytes;
+        totals.added += added;
+        totals.bytes += window.bytes;
+        this.#context.counters.messagesAdded += added;
         this.#context.counters.bytesFetched += window.bytes;
-        for (const { uid, error } of window.setAside) {
-          this.#outcome.setAside.push({ mailbox: this.#job.name, uid, error });
-        }
         progress?.fetched(added, window.bytes);
         if (news.length === 0) return;
         // The last step of a mailbox without removals carries its final position, which saves a commit.
@@ -274,7 +276,8 @@ class MailboxFollow {
     const flags = normalizeFlags(served);
     if (flags.length === held.length && flags.every((flag, index) => flag === held[index])) return;
     this.#flagChanges.push({ t: 'flags', id: this.#job.id, uid, flags });
-    this.#outcome.flagsChanged += 1;
+    this.#job.totals.flagsChanged += 1;
+    this.#context.counters.flagsChanged += 1;
     if (this.#flagChanges.length >= FLAG_CHANGES_PER_STEP) this.#commitFlags();
   }
 
@@ -345,4 +348,20 @@ class MailboxFollow {
   async #highestUid(): Promise<number> {
     return (await this.#connection.search('ALL')).at(-1)?.to ?? 0;
   }
+}
+
+function withoutUids(ranges: readonly UidRange[], uids: ReadonlyMap<number, unknown>): readonly UidRange[] {
+  const holes = [...uids.keys()].filter((uid) => rangesHold(ranges, uid)).sort((a, b) => a - b);
+  if (holes.length === 0) return ranges;
+  return ranges.flatMap(({ from, to }) => {
+    const pieces: UidRange[] = [];
+    let start = from;
+    for (const hole of holes) {
+      if (hole < start || hole > to) continue;
+      if (hole > start) pieces.push({ from: start, to: hole - 1 });
+      start = hole + 1;
+    }
+    if (start <= to) pieces.push({ from: start, to });
+    return pieces;
+  });
 }
