@@ -58,10 +58,11 @@ async function journalKey(config: Parameters<Adapters['openVault']>[0]['config']
 
 if (isMainThread) {
   const { runCommandLine } = await import('./cli/index.ts');
+  const entry = new URL(import.meta.url);
   process.exitCode = await runCommandLine(process.argv.slice(2), {
     adapters,
-    entry: new URL(import.meta.url),
-    runDemo: async (options) => (await import('./demo/index.ts')).runDemo(options),
+    entry,
+    runDemo: async (options) => (await import('./demo/index.ts')).runDemo({ ...options, entry }),
   });
 } else if (parentPort !== null) {
   const { runServiceThread } = await import('./api/index.ts');

@@ -26,7 +26,16 @@ export interface CommandContext {
   readonly yes: boolean;
   readonly signal: AbortSignal;
   /** The demonstration; gives the exit status. */
-  readonly runDemo: (options: { readonly keep: boolean }) => Promise<number>;
+  readonly runDemo: (options: DemoRequest) => Promise<number>;
+}
+
+export interface DemoRequest {
+  readonly keep: boolean;
+  readonly json: boolean;
+  readonly seed: string;
+  /** How many messages the mail server has at first. */
+  readonly messages: number;
+  readonly signal: AbortSignal;
 }
 
 export type BaseContext = Pick<CommandContext, 'io' | 'adapters' | 'entry' | 'signal' | 'runDemo'>;

@@ -63,7 +63,7 @@ export interface DovecotOptions {
   /** Appended to dovecot.conf. `mail_plugins` belongs in `mailPlugins`: included later, it does not reach protocol blocks. */
   extraConfig?: string;
   mailPlugins?: readonly string[];
-  /** Its folder, an empty one, kept at `stop`. Default: a temporary folder that goes with the server. */
+  /** Its folder, made where it is missing, kept at `stop`. Default: a temporary folder that goes with the server. */
   folder?: string;
   /** Homes of the accounts, kept at `stop` when given. Default: below its folder. */
   mailRoot?: string;
@@ -155,6 +155,7 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
   const logFile = join(directory, 'dovecot.log');
   const caFile = options.ssl ? join(directory, 'ca.pem') : undefined;
 
+  mkdirSync(directory, { recursive: true });
   chmodSync(directory, 0o755);
   for (const path of [mailRoot, join(directory, 'state')]) mkdirSync(path, { recursive: true });
   chownSync(mailRoot, MAIL_UID, MAIL_GID);

@@ -1,0 +1,5 @@
+/** `understudy demo`: a real mail server, its near-line service, and three disasters, on this machine. */
+export { runDemo } from './demo.ts';
+export { demoErrors } from './errors.ts';
+export type { DemoOptions } from './options.ts';
+export type { Results } from './results.ts';

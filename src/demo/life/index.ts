@@ -1,0 +1,2 @@
+export { type Delivered, Deliveries } from './deliveries.ts';
+export { type ClientCounts, MailClient } from './mail-client.ts';
