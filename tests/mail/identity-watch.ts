@@ -7,7 +7,8 @@ import type { Dovecot } from '../lab/dovecot.ts';
 import { ImapClient } from './imap-client.ts';
 
 export class IdentityWatch {
-  readonly #client: ImapClient;
+  #client: ImapClient;
+  readonly #reopen: () => Promise<ImapClient>;
   readonly #mailbox: string;
   readonly #known = new Map<string, string>();
   readonly #violations: string[] = [];
@@ -15,15 +16,21 @@ export class IdentityWatch {
   #ending = false;
   #watching: Promise<void> = Promise.resolve();
 
-  /** Learns what the mailbox holds. Messages must have different Message-IDs. */
+  /**
+   * Learns what the mailbox holds, and logs out: a Dovecot session that is open while its files are destroyed
+   * damages those made anew. Messages must have different Message-IDs.
+   */
   static async open(dovecot: Dovecot, account: string, mailbox: string): Promise<IdentityWatch> {
-    const watch = new IdentityWatch(await ImapClient.open(dovecot, account), mailbox);
+    const reopen = () => ImapClient.open(dovecot, account);
+    const watch = new IdentityWatch(await reopen(), reopen, mailbox);
     await watch.#look();
+    await watch.#client.close();
     return watch;
   }
 
-  private constructor(client: ImapClient, mailbox: string) {
+  private constructor(client: ImapClient, reopen: () => Promise<ImapClient>, mailbox: string) {
     this.#client = client;
+    this.#reopen = reopen;
     this.#mailbox = mailbox;
   }
 
@@ -46,7 +53,17 @@ export class IdentityWatch {
     return { violations: this.#violations, looks: this.#looks };
   }
 
+  /** Dovecot hangs up on a client whose mailbox was renamed or got another UIDVALIDITY. */
   async #look(): Promise<void> {
+    try {
+      if (this.#client.ended) this.#client = await this.#reopen();
+      await this.#lookNow();
+    } catch (error) {
+      if (!this.#client.ended) throw error;
+    }
+  }
+
+  async #lookNow(): Promise<void> {
     const opened = await this.#client.select(this.#mailbox);
     this.#looks += 1;
     const validity = /\[UIDVALIDITY (\d+)\]/.exec(opened.untagged.join('\n'))?.[1];

@@ -138,7 +138,7 @@ export class ImapClient {
   async close(): Promise<void> {
     if (this.#ended) return;
     await this.command('LOGOUT').catch(() => {});
-    this.#socket.destroy();
+    this.#end(new Error('logged out'));
   }
 
   #send(verb: string, args: readonly (string | Uint8Array | { raw: string })[]): Promise<Answer> {

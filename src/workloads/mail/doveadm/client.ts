@@ -102,9 +102,22 @@ export class DoveadmClient {
     return this.#statuses({ allUsers: true }, signal);
   }
 
+  /** The same, user by user: those of whom it cannot be told are left out, where one request for all would fail. */
+  async mailboxStatusOfEach(users: readonly string[], signal?: AbortSignal): Promise<DoveadmMailboxStatus[]> {
+    const results = await this.run(
+      users.map((user) => statusCommand({ user })),
+      signal,
+    );
+    return results.flatMap((result, index) =>
+      result.ok ? this.#statusesOf({ user: users[index] }, result.rows) : [],
+    );
+  }
+
   async #statuses(whose: Record<string, unknown>, signal?: AbortSignal): Promise<DoveadmMailboxStatus[]> {
-    const parameters = { ...whose, field: STATUS_FIELDS, mailboxMask: ['*'] };
-    const rows = await this.#one({ name: 'mailboxStatus', parameters }, signal);
+    return this.#statusesOf(whose, await this.#one(statusCommand(whose), signal));
+  }
+
+  #statusesOf(whose: Record<string, unknown>, rows: unknown): DoveadmMailboxStatus[] {
     if (!Array.isArray(rows)) throw this.#malformed('mailboxStatus', rows);
     return rows.map((row: Record<string, string>) => {
       const {
@@ -230,4 +243,8 @@ export class DoveadmClient {
       },
     );
   }
+}
+
+function statusCommand(whose: Record<string, unknown>): DoveadmCommand {
+  return { name: 'mailboxStatus', parameters: { ...whose, field: STATUS_FIELDS, mailboxMask: ['*'] } };
 }

@@ -1,19 +1,20 @@
 /**
- * Brings messages back into one mailbox, with their identity where the server lets us.
+ * Brings messages back into one mailbox, with their identity where the server lets us: each run of consecutive UIDs is
+ * appended after the next UID was set to its first one, and the server says which UIDs it gave (APPENDUID).
  *
- * A mailbox that is made anew, or that nothing was ever in, gets its old UIDVALIDITY; each run of consecutive UIDs
- * is appended after the next UID was set to its first one. The server answers with the UIDs that it gave
- * (APPENDUID): where another delivery came between, ours are taken away again at once, for a client that still
- * holds the old mailbox must never find another message under a UID that it knows, and they follow with new UIDs.
+ * A client that still knows the mailbox must never find another message under a UID that it knows, nor half of the
+ * mailbox; and deliveries go on. So a mailbox that was lost comes back under the UIDVALIDITY of a new one, which nobody
+ * knows: first the messages, then the UIDNEXT that it had, above which deliveries are harmless; then what was delivered
+ * below steps aside; and at the very end the old UIDVALIDITY is set, and what stepped aside comes in behind.
  *
- * A mailbox of the same name that was made anew since and holds new mail steps aside first (RENAME), and its mail
- * comes back behind the old one (MOVE). Interrupted anywhere, the next restore finds what is there and goes on.
+ * Interrupted anywhere, the next restore finds what is there and goes on: the mailbox aside says that it has to.
  */
 import type { MailboxRow, MessageRow, Vault } from '../../../catalog/index.ts';
-import { crashPoint, hasCode } from '../../../lib/index.ts';
+import { crashPoint, invariant } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import type { AppendMessage, ImapConnection } from '../imap/index.ts';
 import { rangesOfUids } from '../imap/index.ts';
+import { Aside, ensureMailbox } from './aside.ts';
 import { type MessagePlan, type Run, splitIntoRuns, type Target } from './plan.ts';
 
 /** Sets the identity of a mailbox on the server; the doveadm HTTP API can. */
@@ -28,11 +29,11 @@ export interface Pins {
 
 export interface MailboxRestore {
   readonly account: string;
-  /** As of the wanted point, but UIDNEXT and HIGHESTMODSEQ the highest it ever had: UIDs are never used twice. */
+  /** As of the wanted point, but UIDNEXT and HIGHESTMODSEQ the highest it ever had: UIDs are never given twice. */
   readonly wanted: MailboxRow;
   readonly target: Target;
   readonly plan: MessagePlan;
-  /** An interrupted restore has left mail of this mailbox aside. */
+  /** The mailbox aside is there: a restore of this one was interrupted. */
   readonly leftAside: boolean;
 }
 
@@ -53,18 +54,6 @@ export async function restoreMailbox(
   return new Restore(tools, job, progress).run();
 }
 
-/** Where the mail of a mailbox waits while the old one comes back. */
-export function asideName(mailbox: string, delimiter: string | null): string {
-  // Beside, not below: INBOX may not be allowed children.
-  return mailbox.toUpperCase() === 'INBOX'
-    ? 'INBOX-since-the-loss'
-    : `${withoutTail(mailbox, delimiter)}-since-the-loss`;
-}
-
-function withoutTail(name: string, delimiter: string | null): string {
-  return delimiter !== null && name.endsWith(delimiter) ? name.slice(0, -delimiter.length) : name;
-}
-
 class Restore {
   readonly #vault: Vault;
   readonly #connection: ImapConnection;
@@ -74,6 +63,7 @@ class Restore {
   #messages = 0;
   #bytes = 0;
   #uidsKept = 0;
+  #asideInUse = false;
 
   constructor(
     tools: { readonly vault: Vault; readonly connection: ImapConnection; readonly pins: Pins | undefined },
@@ -88,115 +78,156 @@ class Restore {
   }
 
   async run(): Promise<MailboxRestored> {
-    const { target } = this.#job;
+    const { target, leftAside } = this.#job;
     const name = target.kind === 'created' ? target.name : target.mailbox.name;
-    let uidNext = target.kind === 'existing' ? target.mailbox.uidNext : 1;
-    let sameIdentity = target.kind === 'existing' && target.sameIdentity;
-    if (target.kind === 'aside') uidNext = await this.#stepAside(name);
-    if (target.kind === 'created') await this.#create(name);
-    if (target.kind !== 'existing' && this.#takesIdentity(target)) {
-      // A mailbox that was never opened has no index yet, and would lose what is set.
-      await this.#connection.select(name);
-      await this.#connection.unselect();
-      await this.#pins?.pin(this.#job.account, name, { uidValidity: this.#job.wanted.uidValidity });
-      crashPoint('restore.identity.after');
-      sameIdentity = this.#pins !== undefined;
-    } else if (target.kind === 'created') {
-      uidNext = 1;
-    }
-    await this.#append(name, { uidNext, canPin: sameIdentity && this.#pins !== undefined });
-    if (sameIdentity) await this.#raise(name);
-    await this.#bringBack(name);
+    await this.#connection.unselect();
+    if (this.#pins && target.kind !== 'existing' && this.#isHome(name)) await this.#anew(name, this.#pins);
+    else await this.#addTo(name);
+    if (leftAside || this.#asideInUse) await this.#aside(name).giveBack();
     return { name, messages: this.#messages, bytes: this.#bytes, uidsKept: this.#uidsKept };
   }
 
-  /** A mailbox named by `into` is a new one of its own, not the old one. */
-  #takesIdentity(target: Target): boolean {
-    return target.kind !== 'created' || target.name === this.#job.wanted.name;
+  /** A mailbox named by `into` is one of its own. */
+  #isHome(name: string): boolean {
+    return name === this.#job.wanted.name;
+  }
+
+  #aside(name: string): Aside {
+    return new Aside(this.#connection, name, this.#job.wanted.delimiter);
+  }
+
+  /** The mailbox was lost: it comes back under its old identity. */
+  async #anew(name: string, pins: Pins): Promise<void> {
+    const { wanted, target, plan, leftAside } = this.#job;
+    const aside = this.#aside(name);
+    if (target.kind === 'aside') await aside.takeAll();
+    // What is there says that this restore has not ended, should it be interrupted.
+    else if (plan.missing.length > 0) await aside.ensure();
+    this.#asideInUse = target.kind === 'aside' || plan.missing.length > 0;
+    await this.#create(name);
+    if (target.kind === 'aside' || leftAside) await aside.bringChildrenBack();
+
+    // A mailbox that was never opened has no index yet, and would lose what is set.
+    const { uidNext } = await this.#connection.select(name);
+    await this.#connection.unselect();
+    const placed = new Set(plan.inPlace);
+    const floating = await this.#appendPinned(name, uidNext ?? 1, (run, uids) => {
+      for (const [index, uid] of uids.entries()) if (run.messages[index]?.uid === uid) placed.add(uid);
+      // Those that a delivery pushed away from their UIDs go aside with it.
+      return true;
+    });
+    await this.#raise(name, pins);
+    await this.#appendFloating(name, floating);
+    this.#uidsKept = placed.size - plan.inPlace.length;
+    if (await aside.takeStrangers(placed, wanted.uidNext)) this.#asideInUse = true;
+    await pins.pin(this.#job.account, name, { uidValidity: wanted.uidValidity });
+    crashPoint('restore.identity.after');
+  }
+
+  /** The mailbox lives, or is a new one of its own, or the server sets no UIDs. */
+  async #addTo(name: string): Promise<void> {
+    const { target, plan } = this.#job;
+    if (target.kind === 'created') await this.#create(name);
+    let floating = plan.missing;
+    if (this.#pins && target.kind === 'existing' && target.sameIdentity) {
+      // A server set back to an older copy of itself has UIDs ahead that it gave before.
+      floating = await this.#appendPinned(name, target.mailbox.uidNext, async (run, uids) => {
+        const asWanted = run.messages.every(({ uid }, index) => uid === uids[index]);
+        if (asWanted) this.#uidsKept += uids.length;
+        else await this.#takeAway(name, uids);
+        return asWanted;
+      });
+      await this.#raise(name, this.#pins);
+    }
+    await this.#appendFloating(name, floating);
   }
 
   async #create(name: string): Promise<void> {
-    await this.#connection.create(
-      name,
-      this.#takesIdentity(this.#job.target) ? this.#job.wanted.specialUse : [],
-    );
-    if (this.#job.wanted.subscribed) await this.#connection.subscribe(name);
+    const { wanted } = this.#job;
+    await ensureMailbox(this.#connection, name, this.#isHome(name) ? wanted.specialUse : []);
+    if (wanted.subscribed) await this.#connection.subscribe(name);
     crashPoint('restore.create.after');
   }
 
-  /**
-   * Empties the name for the old mail. Gives the UIDNEXT of what is there then: 1, or higher where INBOX cannot be
-   * renamed (Maildir) and its mail was moved out; the old mail's lowest UIDs are then taken for good.
-   */
-  async #stepAside(name: string): Promise<number> {
-    const aside = asideName(name, this.#job.wanted.delimiter);
-    await this.#connection.unselect();
-    try {
-      await this.#connection.rename(name, aside);
-      crashPoint('restore.aside.after');
-      // INBOX is there again by itself (RFC 9051 section 6.3.6).
-      if (name.toUpperCase() !== 'INBOX') await this.#create(name);
-    } catch (error) {
-      if (!hasCode(error, 'MAIL_COMMAND_REFUSED')) throw error;
-      if (!this.#job.leftAside) await this.#connection.create(aside);
-      await this.#connection.select(name);
-      const all = await this.#connection.search('ALL');
-      if (all.length > 0) await this.#connection.move(all, aside);
-      await this.#connection.unselect();
-      crashPoint('restore.aside.after');
-    }
-    return (await this.#connection.status(name))?.uidNext ?? 1;
-  }
-
   /** UIDs that the mailbox had given are never given again, also those of messages that are not brought back. */
-  async #raise(name: string): Promise<void> {
+  async #raise(name: string, pins: Pins): Promise<void> {
     const { wanted } = this.#job;
-    await this.#pins?.pin(this.#job.account, name, {
+    await pins.pin(this.#job.account, name, {
       minNextUid: wanted.uidNext,
       ...(wanted.highestModSeq === undefined ? {} : { minHighestModSeq: wanted.highestModSeq }),
     });
   }
 
-  async #append(name: string, target: { uidNext: number; canPin: boolean }): Promise<void> {
-    const runs = splitIntoRuns(this.#job.plan.missing, target);
-    const misplaced: MessageRow[] = [];
-    let next = target.uidNext;
-    let bodies = this.#load(runs[0]);
-    for (const [index, run] of runs.entries()) {
-      if (run.firstUid !== undefined && run.firstUid !== next) {
-        await this.#pins?.pin(this.#job.account, name, { minNextUid: run.firstUid });
-      }
-      crashPoint('restore.append.before');
-      const messages = await bodies;
-      const appending = this.#connection.append(name, messages);
-      // Reading the next run from the journal while this one is on its way.
-      bodies = this.#load(runs[index + 1]);
-      bodies.catch(() => {}); // reported when it is awaited
-      const { uids } = await appending;
-      crashPoint('restore.append.after');
-      next = (uids?.at(-1) ?? 0) + 1;
-      if (run.firstUid !== undefined && !areAsWanted(run, uids)) {
-        await this.#takeAway(name, uids);
-        misplaced.push(...run.messages);
+  /**
+   * Appends the missing messages whose UID the mailbox can still give. `appended` is told the UIDs that each run got, and
+   * says whether it may stay. Gives the messages that have to take new UIDs.
+   */
+  async #appendPinned(
+    name: string,
+    uidNext: number,
+    appended: (run: Run, uids: readonly number[]) => boolean | Promise<boolean>,
+  ): Promise<readonly MessageRow[]> {
+    const { pinned, floating } = splitIntoRuns(this.#job.plan.missing, { uidNext, canPin: true });
+    const left: MessageRow[] = [];
+    let next = uidNext;
+    for (const { run, messages } of this.#loaded(pinned)) {
+      const firstUid = run.messages[0]?.uid as number;
+      if (firstUid < next) {
+        // Deliveries have taken it meanwhile.
+        left.push(...run.messages);
         continue;
       }
-      if (run.firstUid !== undefined) this.#uidsKept += run.messages.length;
-      this.#done(run);
+      if (firstUid > next) await this.#pins?.pin(this.#job.account, name, { minNextUid: firstUid });
+      const uids = await this.#append(name, run, await messages);
+      if (!uids) {
+        throw mailErrors.make(
+          'MAIL_FEATURE_MISSING',
+          `the server does not say which UIDs it gave in ${name} (no UIDPLUS), so they cannot be proved`,
+        );
+      }
+      next = (uids.at(-1) ?? 0) + 1;
+      if (await appended(run, uids)) this.#done(run);
+      else left.push(...run.messages);
     }
-    // Their UIDs are in the past now.
-    for (const run of splitIntoRuns(misplaced, { uidNext: Number.POSITIVE_INFINITY, canPin: true })) {
-      await this.#connection.append(name, await this.#load(run));
+    return [...left, ...floating.flatMap(({ messages }) => messages)];
+  }
+
+  async #appendFloating(name: string, messages: readonly MessageRow[]): Promise<void> {
+    const { floating } = splitIntoRuns(messages, { uidNext: 0, canPin: false });
+    for (const { run, messages: bodies } of this.#loaded(floating)) {
+      await this.#append(name, run, await bodies);
       this.#done(run);
     }
   }
 
-  async #takeAway(name: string, uids: readonly number[] | undefined): Promise<void> {
-    if (!uids) {
-      throw mailErrors.make(
-        'MAIL_FEATURE_MISSING',
-        `the server does not say which UIDs it gave in ${name} (no UIDPLUS), so they cannot be proved`,
-      );
+  async #append(
+    name: string,
+    { messages }: Run,
+    bodies: readonly AppendMessage[],
+  ): Promise<readonly number[] | undefined> {
+    crashPoint('restore.append.before');
+    const { uids } = await this.#connection.append(name, bodies);
+    invariant(uids === undefined || uids.length === messages.length, 'one UID for each message');
+    crashPoint('restore.append.after');
+    return uids;
+  }
+
+  /** Each run with its messages; the next one is read from the journal while this one is on its way. */
+  *#loaded(runs: readonly Run[]): Generator<{ run: Run; messages: Promise<AppendMessage[]> }> {
+    const load = (run: Run | undefined) => {
+      const messages = run && this.#load(run);
+      messages?.catch(() => {}); // reported when it is awaited
+      return messages;
+    };
+    let coming = load(runs[0]);
+    for (const [index, run] of runs.entries()) {
+      const messages = coming as Promise<AppendMessage[]>;
+      coming = load(runs[index + 1]);
+      yield { run, messages };
     }
+  }
+
+  async #takeAway(name: string, uids: readonly number[]): Promise<void> {
     const ranges = rangesOfUids([...uids].sort((a, b) => a - b));
     await this.#connection.select(name);
     await this.#connection.store(ranges, 'add', ['\\Deleted']);
@@ -204,22 +235,9 @@ class Restore {
     await this.#connection.unselect();
   }
 
-  /** What stepped aside, now or in a restore that was interrupted, comes back behind the old mail. */
-  async #bringBack(name: string): Promise<void> {
-    if (this.#job.target.kind !== 'aside' && !this.#job.leftAside) return;
-    const aside = asideName(name, this.#job.wanted.delimiter);
-    await this.#connection.select(aside);
-    const all = await this.#connection.search('ALL');
-    if (all.length > 0) await this.#connection.move(all, name);
-    crashPoint('restore.bring-back.after');
-    const left = await this.#connection.search('ALL');
-    await this.#connection.unselect();
-    if (left.length === 0) await this.#connection.delete(aside);
-  }
-
-  async #load(run: Run | undefined): Promise<AppendMessage[]> {
+  async #load(run: Run): Promise<AppendMessage[]> {
     const messages: AppendMessage[] = [];
-    for (const { bodyLsn, flags, date } of run?.messages ?? []) {
+    for (const { bodyLsn, flags, date } of run.messages) {
       messages.push({ body: await this.#vault.body(bodyLsn), flags, internalDate: date });
     }
     return messages;
@@ -230,8 +248,4 @@ class Restore {
     this.#bytes += run.bytes;
     this.#progress(run.messages.length, run.bytes);
   }
-}
-
-function areAsWanted(run: Run, uids: readonly number[] | undefined): boolean {
-  return run.messages.every((message, index) => message.uid === uids?.[index]);
 }

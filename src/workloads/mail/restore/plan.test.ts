@@ -32,7 +32,7 @@ const uids = (messages: readonly MessageRow[]) => messages.map(({ uid }) => uid)
 describe('what a restore in place has to bring back', () => {
   it('is nothing when every message is there', () => {
     const plan = planMessages([message(1), message(2)], [message(1), message(2)], true);
-    assert.deepEqual([plan.wanted, plan.present, plan.missing], [2, 2, []]);
+    assert.deepEqual([plan.wanted, plan.present, plan.missing, plan.inPlace], [2, 2, [], [1, 2]]);
   });
 
   it('is what is gone, whatever came since', () => {
@@ -92,7 +92,13 @@ describe('where it goes', () => {
     assert.equal(chooseTarget(wanted, now, { canPin: false, mayStepAside: true }).kind, 'existing');
   });
 
-  it('goes on with a mailbox that an interrupted restore has made', () => {
+  it('goes on in the mailbox in which a restore was interrupted, whatever was delivered since', () => {
+    const now = [mailbox(2, 'Work', { uidValidity: 9, uidNext: 4 })];
+    const target = chooseTarget(mailbox(1, 'Work'), now, { canPin: true, leftAside: true });
+    assert.deepEqual(target, { kind: 'resumed', mailbox: now[0] });
+  });
+
+  it('is a mailbox that came back before', () => {
     const now = [mailbox(2, 'Work', { uidNext: 4 })];
     assert.deepEqual(chooseTarget(mailbox(1, 'Work'), now, { canPin: true }), {
       kind: 'existing',
@@ -104,34 +110,27 @@ describe('where it goes', () => {
 
 describe('runs of appends', () => {
   it('keep consecutive UIDs together and pin each gap once', () => {
-    const runs = splitIntoRuns([message(1), message(2), message(5), message(6), message(9)], {
-      uidNext: 1,
-      canPin: true,
-    });
+    const missing = [message(1), message(2), message(5), message(6), message(9)];
+    const { pinned, floating } = splitIntoRuns(missing, { uidNext: 1, canPin: true });
     assert.deepEqual(
-      runs.map((run) => [run.firstUid, uids(run.messages)]),
-      [
-        [1, [1, 2]],
-        [5, [5, 6]],
-        [9, [9]],
-      ],
+      pinned.map((run) => uids(run.messages)),
+      [[1, 2], [5, 6], [9]],
     );
+    assert.deepEqual(floating, []);
   });
 
   it('leave new UIDs to the server for messages whose UID is in the past', () => {
-    const runs = splitIntoRuns([message(3), message(12)], { uidNext: 10, canPin: true });
+    const { pinned, floating } = splitIntoRuns([message(3), message(12)], { uidNext: 10, canPin: true });
     assert.deepEqual(
-      runs.map((run) => [run.firstUid, uids(run.messages)]),
-      [
-        [12, [12]],
-        [undefined, [3]],
-      ],
+      [pinned, floating].map((runs) => runs.map((run) => uids(run.messages))),
+      [[[12]], [[3]]],
     );
   });
 
   it('are bounded in bytes', () => {
     const big = 12 * 1024 * 1024;
-    const runs = splitIntoRuns([message(1, 1, big), message(2, 2, big)], { uidNext: 1, canPin: true });
-    assert.equal(runs.length, 2);
+    const missing = [message(1, 1, big), message(2, 2, big)];
+    assert.equal(splitIntoRuns(missing, { uidNext: 1, canPin: true }).pinned.length, 2);
+    assert.equal(splitIntoRuns(missing, { uidNext: 1, canPin: false }).floating.length, 2);
   });
 });

@@ -15,18 +15,20 @@ export type Target =
   | { readonly kind: 'created'; readonly name: string }
   /** A mailbox of that name exists but nothing was ever in it: it takes the old identity. */
   | { readonly kind: 'pristine'; readonly mailbox: MailboxRow }
+  /** An interrupted restore was bringing the old mailbox back in it. */
+  | { readonly kind: 'resumed'; readonly mailbox: MailboxRow }
   /** A mailbox of that name was made anew and holds mail since: it steps aside, and its mail comes back behind the old. */
   | { readonly kind: 'aside'; readonly mailbox: MailboxRow };
 
 /**
- * Where the messages of `wanted` go. `current` are the account's mailboxes now; `into` names another mailbox;
- * `canPin`
- * says whether UIDVALIDITY and UIDs can be set on this server.
+ * Where the messages of `wanted` go. `current` are the account's mailboxes now; `into` names another mailbox; `canPin`
+ * says whether UIDVALIDITY and UIDs can be set on this server; `leftAside`, whether a restore of this mailbox was
+ * interrupted.
  */
 export function chooseTarget(
   wanted: MailboxRow,
   current: readonly MailboxRow[],
-  options: { into?: string; canPin: boolean; mayStepAside?: boolean },
+  options: { into?: string; canPin: boolean; mayStepAside?: boolean; leftAside?: boolean },
 ): Target {
   if (options.into !== undefined) {
     const mailbox = current.find((row) => row.name === options.into);
@@ -41,6 +43,7 @@ export function chooseTarget(
   if (named.uidValidity === wanted.uidValidity) {
     return { kind: 'existing', mailbox: named, sameIdentity: true };
   }
+  if (options.canPin && options.leftAside) return { kind: 'resumed', mailbox: named };
   if (options.canPin && named.uidNext <= 1) return { kind: 'pristine', mailbox: named };
   if (options.canPin && options.mayStepAside) return { kind: 'aside', mailbox: named };
   return { kind: 'existing', mailbox: named, sameIdentity: false };
@@ -49,6 +52,8 @@ export function chooseTarget(
 export interface MessagePlan {
   readonly wanted: number;
   readonly present: number;
+  /** UIDs of the wanted messages that are there under their own UID. */
+  readonly inPlace: readonly number[];
   /** To be brought back, by ascending UID. */
   readonly missing: readonly MessageRow[];
 }
@@ -68,11 +73,13 @@ export function planMessages(
 
   let count = 0;
   let present = 0;
+  const inPlace: number[] = [];
   const unmatched: MessageRow[] = [];
   for (const message of wanted) {
     count += 1;
     if (sameIdentity && bodyOfUid.get(message.uid) === message.bodyLsn) {
       bodyOfUid.delete(message.uid);
+      inPlace.push(message.uid);
       present += 1;
     } else {
       unmatched.push(message);
@@ -88,13 +95,11 @@ export function planMessages(
     present += 1;
     return false;
   });
-  return { wanted: count, present, missing };
+  return { wanted: count, present, inPlace, missing };
 }
 
-/** Consecutive messages that one command can append. */
+/** Messages that one command can append. */
 export interface Run {
-  /** UID that the first message of the run must get; absent when new UIDs are given by the server. */
-  readonly firstUid?: number;
   readonly messages: readonly MessageRow[];
   readonly bytes: number;
 }
@@ -103,27 +108,28 @@ const RUN_MESSAGES_MOST = 500;
 const RUN_BYTES_MOST = 16 * 1024 * 1024;
 
 /**
- * Splits the missing messages into runs. Those whose UID the target can still give (`uid >= uidNext`, same
- * identity) keep it, in runs of consecutive UIDs; the others follow at the end with new UIDs.
+ * Splits the missing messages into runs: `pinned` ones of consecutive UIDs that the target can still give
+ * (`uid >= uidNext`), and the others, which get new UIDs.
  */
 export function splitIntoRuns(
   missing: readonly MessageRow[],
   target: { readonly uidNext: number; readonly canPin: boolean },
-): Run[] {
-  const pinned = target.canPin ? missing.filter((message) => message.uid >= target.uidNext) : [];
-  const floating = target.canPin ? missing.filter((message) => message.uid < target.uidNext) : missing;
-  return [
-    ...runsOf(pinned, (previous, next) => next.uid === previous.uid + 1, true),
-    ...runsOf(floating, () => true, false),
-  ];
+): { readonly pinned: readonly Run[]; readonly floating: readonly Run[] } {
+  const fits = ({ uid }: MessageRow) => target.canPin && uid >= target.uidNext;
+  return {
+    pinned: runsOf(missing.filter(fits), (previous, next) => next.uid === previous.uid + 1),
+    floating: runsOf(
+      missing.filter((message) => !fits(message)),
+      () => true,
+    ),
+  };
 }
 
 function runsOf(
   messages: readonly MessageRow[],
   follows: (previous: MessageRow, next: MessageRow) => boolean,
-  pinned: boolean,
 ): Run[] {
-  const runs: { firstUid?: number; messages: MessageRow[]; bytes: number }[] = [];
+  const runs: { messages: MessageRow[]; bytes: number }[] = [];
   for (const message of messages) {
     const run = runs.at(-1);
     const previous = run?.messages.at(-1);
@@ -137,11 +143,7 @@ function runsOf(
       run.messages.push(message);
       run.bytes += message.size;
     } else {
-      runs.push({
-        ...(pinned ? { firstUid: message.uid } : {}),
-        messages: [message],
-        bytes: message.size,
-      });
+      runs.push({ messages: [message], bytes: message.size });
     }
   }
   return runs;

@@ -4,6 +4,7 @@
  * is put back; then the server is read again, and only what it serves counts as restored.
  */
 import { type MailboxRow, type MessageRow, requireMailbox } from '../../../catalog/index.ts';
+import type { Lsn } from '../../../journal/index.ts';
 import type { Progress } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import { rangesHold } from '../imap/index.ts';
@@ -16,7 +17,8 @@ import type {
   RestoreReport,
   RestoreRequest,
 } from '../types.ts';
-import { asideName, type MailboxRestore, type Pins, restoreMailbox } from './mailbox.ts';
+import { asideName } from './aside.ts';
+import { type MailboxRestore, type Pins, restoreMailbox } from './mailbox.ts';
 import { pinsOf } from './pins.ts';
 import { chooseTarget, planMessages } from './plan.ts';
 import { type Wanted, wantedOf } from './wanted.ts';
@@ -54,7 +56,9 @@ class AccountsRestore {
   readonly #follower: Follower;
   readonly #request: RestoreRequest;
   readonly #options: ActionOptions;
-  readonly #pins: Pins | undefined;
+  readonly #ownPins: Pins | undefined;
+  /** As `ownPins`, once it is known that the server can do what else it takes. */
+  #pins: Pins | undefined;
   readonly #began: number;
   readonly #mailboxes: RestoredMailbox[] = [];
   readonly #problems: Problem[] = [];
@@ -74,7 +78,7 @@ class AccountsRestore {
     this.#request = request;
     this.#wanted = wanted;
     this.#options = options;
-    this.#pins = pinsOf(deps);
+    this.#ownPins = pinsOf(deps);
     this.#began = deps.clock.monotonicMs();
   }
 
@@ -82,6 +86,7 @@ class AccountsRestore {
     this.#options.signal?.throwIfAborted();
     try {
       await this.#upToDate(account);
+      await this.#learnWhatItCan(account);
       const jobs = this.#plan(account);
       const needed = jobs.some(isNeeded);
       if (needed && !this.#request.dryRun) {
@@ -121,6 +126,16 @@ class AccountsRestore {
     if (!result.ok) throw result.error;
   }
 
+  /** UIDs are proved by APPENDUID (UIDPLUS), and mail that is in their way is moved (MOVE). */
+  async #learnWhatItCan(account: string): Promise<void> {
+    if (!this.#ownPins || this.#pins) return;
+    const able = await this.#follower.context.pool.use(
+      account,
+      async (connection) => connection.has('UIDPLUS') && connection.has('MOVE'),
+    );
+    if (able) this.#pins = this.#ownPins;
+  }
+
   #plan(account: string): MailboxRestore[] {
     const { catalog } = this.#deps.vault;
     const { at, ranges } = this.#wanted;
@@ -130,23 +145,36 @@ class AccountsRestore {
         ? catalog.mailboxes(account, at)
         : [requireMailbox(catalog, account, mailbox, at)];
     const current = catalog.mailboxes(account);
-    return rows.map((row) => {
+    return rows.map((asOfThen) => {
+      const row = { ...asOfThen, uidNext: this.#highestUidNext(asOfThen) };
+      const leftAside = current.some(({ name }) => name === asideName(row.name, row.delimiter));
       const target = chooseTarget(row, current, {
         canPin: this.#pins !== undefined,
+        leftAside,
         // INBOX cannot be deleted by its owner: a new one means that the old one was lost.
         mayStepAside: ranges === undefined && (mailbox === undefined || row.name === 'INBOX'),
         ...(into === undefined ? {} : { into: into.toUpperCase() === 'INBOX' ? 'INBOX' : into }),
       });
       const wanted = pick(catalog.iterateMessages(row.id, at), ranges);
       const now = target.kind === 'created' ? [] : catalog.iterateMessages(target.mailbox.id);
-      const plan = planMessages(wanted, now, target.kind === 'existing' && target.sameIdentity);
+      const sameUids = target.kind === 'resumed' || (target.kind === 'existing' && target.sameIdentity);
+      const plan = planMessages(wanted, now, sameUids);
       this.#totals.wanted += plan.wanted;
       this.#totals.present += plan.present;
       this.#totals.planned += plan.missing.length;
       for (const message of plan.missing) this.#totals.plannedBytes += message.size;
-      const leftAside = current.some(({ name }) => name === asideName(row.name, row.delimiter));
       return { account, wanted: row, target, plan, leftAside };
     });
+  }
+
+  /** A mailbox may have come back before: UIDs that were given under its UIDVALIDITY since are not given again. */
+  #highestUidNext({ account, uidValidity, uidNext }: MailboxRow): number {
+    const { catalog } = this.#deps.vault;
+    return catalog
+      .mailboxHistory(account)
+      .filter((life) => life.uidValidity === uidValidity)
+      .map(({ id, goneLsn }) => catalog.mailboxById(id, goneLsn && ((goneLsn - 1) as Lsn))?.uidNext ?? 1)
+      .reduce((highest, next) => Math.max(highest, next), uidNext);
   }
 
   #carryOut(account: string, jobs: readonly MailboxRestore[]): Promise<void> {
@@ -222,7 +250,7 @@ class AccountsRestore {
     const canPin = this.#pins !== undefined;
     const takesIdentity =
       target.kind === 'existing' ? target.sameIdentity : canPin && this.#targetName(job) === wanted.name;
-    const uidNext = target.kind === 'existing' ? target.mailbox.uidNext : 1;
+    const uidNext = target.kind === 'existing' || target.kind === 'resumed' ? target.mailbox.uidNext : 1;
     const keep = takesIdentity && canPin;
     const uidsKept = keep ? plan.missing.filter(({ uid }) => uid >= uidNext).length : 0;
     return {

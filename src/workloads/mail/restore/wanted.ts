@@ -12,6 +12,9 @@ export interface Wanted {
   readonly ranges?: readonly UidRange[];
 }
 
+/** A mailbox is emptied and gone within this time, when both are one deletion. */
+const DELETION_MOST_MS = 30_000;
+
 /** Points looked at for messages that are not there now. */
 const POINTS_MOST = 50;
 
@@ -41,13 +44,24 @@ export function wantedOf(vault: Vault, request: RestoreRequest): Wanted {
 
 /** Now, or just before the mailbox of that name was gone. */
 function lastPointOf(vault: Vault, account: string, mailbox: string | undefined): Lsn {
+  const { catalog } = vault;
   const now = vault.committedLsn;
-  if (mailbox === undefined || vault.catalog.mailboxByName(account, mailbox)) return now;
-  const last = vault.catalog
+  if (mailbox === undefined || catalog.mailboxByName(account, mailbox)) return now;
+  const last = catalog
     .mailboxHistory(account)
     .filter(({ name, goneLsn }) => name === mailbox && goneLsn !== undefined)
     .at(-1);
-  return last?.goneLsn === undefined ? now : ((last.goneLsn - 1) as Lsn);
+  if (last?.goneLsn === undefined) return now;
+  const point = (last.goneLsn - 1) as Lsn;
+  if (catalog.countMessages(last.id, point).messages > 0) return point;
+  // Dovecot expunges the messages of a mailbox that it is about to delete, and where it tells us of each step we see
+  // the mailbox empty for a moment. It was last what it was before that.
+  const goneAt = catalog.commitAtOrAfter(last.goneLsn)?.time ?? 0;
+  const [first] = catalog
+    .removals({ account, mailbox, until: last.goneLsn, limit: POINTS_MOST })
+    .filter(({ mailboxId, time }) => mailboxId === last.id && time >= goneAt - DELETION_MOST_MS)
+    .toReversed();
+  return first === undefined ? point : ((first.lsn - 1) as Lsn);
 }
 
 /** The latest point at which most of the UIDs were there: now, or just before a removal. */

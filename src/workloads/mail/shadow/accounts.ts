@@ -1,5 +1,6 @@
 /** Which accounts a server has, and which of them may have changed. */
 import type { MailboxRow } from '../../../catalog/index.ts';
+import { hasCode } from '../../../lib/index.ts';
 import type { DoveadmClient, DoveadmMailboxStatus } from '../doveadm/index.ts';
 import { mailErrors } from '../errors.ts';
 import type { MailDeps, Problem } from '../types.ts';
@@ -36,7 +37,7 @@ export async function listAccounts(
   const doveadm = doveadmOf(deps);
   if (!doveadm || accounts.length === 0) return { accounts, changed: accounts };
   try {
-    const statuses = await statusesByUser(doveadm, options.signal);
+    const statuses = await statusesByUser(doveadm, accounts, options.signal);
     const subscriptions = await subscriptionsByUser(doveadm, accounts, options.signal);
     let messages = 0;
     const changed = accounts.filter((account) => {
@@ -64,12 +65,21 @@ async function namedAccounts(deps: MailDeps, signal: AbortSignal | undefined): P
   return [...new Set(names)].filter((name) => !excluded.has(name)).sort();
 }
 
+/**
+ * A user of whom it cannot be told has none, and is looked at: one mailbox that cannot be opened fails a request for
+ * all (Dovecot's Maildir lists parents that are gone as mailboxes), so that each is asked for then.
+ */
 async function statusesByUser(
   doveadm: DoveadmClient,
+  accounts: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<Map<string, DoveadmMailboxStatus[]>> {
   const byUser = new Map<string, DoveadmMailboxStatus[]>();
-  for (const status of await doveadm.mailboxStatusOfAll(signal)) {
+  const statuses = await doveadm.mailboxStatusOfAll(signal).catch((error: unknown) => {
+    if (!hasCode(error, 'MAIL_DOVEADM_FAILED')) throw error;
+    return doveadm.mailboxStatusOfEach(accounts, signal);
+  });
+  for (const status of statuses) {
     const statuses = byUser.get(status.user);
     if (statuses) statuses.push(status);
     else byUser.set(status.user, [status]);
