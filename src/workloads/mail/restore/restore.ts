@@ -8,7 +8,7 @@ import type { Lsn } from '../../../journal/index.ts';
 import type { Progress } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import { rangesHold } from '../imap/index.ts';
-import { Follower, problemOf, withRestoreLock } from '../shadow/index.ts';
+import { Follower, problemOf, withAccountLock } from '../shadow/index.ts';
 import type {
   ActionOptions,
   MailDeps,
@@ -155,9 +155,7 @@ class AccountsRestore {
         mayStepAside: ranges === undefined && (mailbox === undefined || row.name === 'INBOX'),
         ...(into === undefined ? {} : { into: into.toUpperCase() === 'INBOX' ? 'INBOX' : into }),
       });
-      const then = pick(catalog.iterateMessages(row.id, at), ranges);
-      // As it was last it was about to be expunged; whoever wants it back does not want that again.
-      const wanted = this.#request.at === undefined ? withoutDeleted(then) : then;
+      const wanted = pick(catalog.iterateMessages(row.id, at), ranges);
       const now = target.kind === 'created' ? [] : catalog.iterateMessages(target.mailbox.id);
       const sameUids = target.kind === 'resumed' || (target.kind === 'existing' && target.sameIdentity);
       const plan = planMessages(wanted, now, sameUids);
@@ -181,7 +179,7 @@ class AccountsRestore {
 
   #carryOut(account: string, jobs: readonly MailboxRestore[]): Promise<void> {
     const { vault } = this.#deps;
-    return withRestoreLock(vault, account, () =>
+    return withAccountLock(vault, account, () =>
       this.#follower.context.pool.use(account, async (connection) => {
         for (const job of jobs) {
           if (!isNeeded(job)) continue;
@@ -301,13 +299,9 @@ function isNeeded({ plan, target, leftAside }: MailboxRestore): boolean {
   return plan.missing.length > 0 || target.kind !== 'existing' || leftAside;
 }
 
-/** With \Deleted a message that is brought back would go again at the next expunge. */
-function* pick(messages: Iterable<MessageRow>, { ranges, undeleted }: Wanted): Generator<MessageRow> {
-  for (const message of messages) {
-    if (ranges && !rangesHold(ranges, message.uid)) continue;
-    const { flags } = message;
-    yield undeleted && flags.includes('\\Deleted')
-      ? { ...message, flags: flags.filter((flag) => flag !== '\\Deleted') }
-      : message;
-  }
+function* pick(
+  messages: Iterable<MessageRow>,
+  ranges: Parameters<typeof rangesHold>[0] | undefined,
+): Generator<MessageRow> {
+  for (const message of messages) if (!ranges || rangesHold(ranges, message.uid)) yield message;
 }
