@@ -96,8 +96,12 @@ export class VaultKeeper {
     );
     while (!this.#stopping.signal.aborted) {
       if (this.#following !== undefined) {
-        pauseMs = FIRST_PAUSE_MS;
+        const { clock } = this.#parts.adapters;
+        const openedMs = clock.monotonicMs();
         const ended = await Promise.race([this.#following.engine.broken, stopped]);
+        // A vault on a full disk opens well and breaks at the first commit: that is the same trouble still, and each
+        // try costs the live server the fetching of what cannot be stored.
+        if (clock.monotonicMs() - openedMs > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS;
         if (ended !== 'stopped') this.#note(ended);
         await this.#close();
       } else {
