@@ -8,7 +8,7 @@ import type { Lsn } from '../../../journal/index.ts';
 import type { Progress } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import { rangesHold } from '../imap/index.ts';
-import { Follower, problemOf, withAccountLock } from '../shadow/index.ts';
+import { Follower, problemOf, withRestoreLock } from '../shadow/index.ts';
 import type {
   ActionOptions,
   MailDeps,
@@ -179,7 +179,7 @@ class AccountsRestore {
 
   #carryOut(account: string, jobs: readonly MailboxRestore[]): Promise<void> {
     const { vault } = this.#deps;
-    return withAccountLock(vault, account, () =>
+    return withRestoreLock(vault, account, () =>
       this.#follower.context.pool.use(account, async (connection) => {
         for (const job of jobs) {
           if (!isNeeded(job)) continue;

@@ -22,6 +22,7 @@ import type {
   ShadowStatus,
   ShadowSummary,
 } from '../types.ts';
+import { isBeingRestored } from './account-lock.ts';
 import { Follower } from './follower.ts';
 import { problemOf } from './problems.ts';
 import { Watchers } from './watchers.ts';
@@ -69,6 +70,10 @@ class Engine implements ShadowEngine {
         `${event.user} is no account of ${this.#deps.server} that is followed`,
       );
     }
+    // What a restore does comes back as pushed events, and the server waits for our answer before the restore can go
+    // on: waiting for its end here would be waiting for each other. It reads at its end what it did. New mail can wait.
+    const isDelivery = event.changes.some(({ name }) => name === 'MessageNew');
+    if (!isDelivery && isBeingRestored(this.#deps.vault, event.user)) return;
     const mailboxes = new Set<string>();
     let whole = event.changes.length === 0;
     for (const { name, mailbox } of event.changes) {

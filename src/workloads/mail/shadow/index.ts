@@ -1,5 +1,5 @@
 export { isOwnMailbox } from './account.ts';
-export { withAccountLock } from './account-lock.ts';
+export { withAccountLock, withRestoreLock } from './account-lock.ts';
 export { ConnectionPool } from './connection-pool.ts';
 export { doveadmOf } from './doveadm.ts';
 export { startShadow } from './engine.ts';
