@@ -1,4 +1,5 @@
 /** Builds the command line: the operations' commands from their declarations, the others from `commands/`. */
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import {
   type Adapters,
@@ -87,6 +88,7 @@ export async function runProgram(argv: readonly string[], base: BaseContext): Pr
 function newProgram(io: Io): Command {
   return new Command('understudy')
     .description('Shadows live servers into a journal, and brings back what was lost, with its identity.')
+    .version(version(), '--version', 'Print the version.')
     .option('--config <FILE>', `Configuration file. (default: ${DEFAULT_CONFIG})`)
     .option('--json', 'One JSON document on stdout; logs and progress on stderr.')
     .option('--yes', 'Answer every question with yes.')
@@ -97,6 +99,12 @@ function newProgram(io: Io): Command {
       outputError: () => {},
     })
     .exitOverride();
+}
+
+/** package.json lies two folders up, from the sources as from what is built of them. */
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 /** Makes the command `journal info` below a command `journal`, which is made when it is not there yet. */
