@@ -155,7 +155,7 @@ class AccountsRestore {
         mayStepAside: ranges === undefined && (mailbox === undefined || row.name === 'INBOX'),
         ...(into === undefined ? {} : { into: into.toUpperCase() === 'INBOX' ? 'INBOX' : into }),
       });
-      const wanted = pick(catalog.iterateMessages(row.id, at), ranges);
+      const wanted = pick(catalog.iterateMessages(row.id, at), this.#wanted);
       const now = target.kind === 'created' ? [] : catalog.iterateMessages(target.mailbox.id);
       const sameUids = target.kind === 'resumed' || (target.kind === 'existing' && target.sameIdentity);
       const plan = planMessages(wanted, now, sameUids);
@@ -299,9 +299,14 @@ function isNeeded({ plan, target, leftAside }: MailboxRestore): boolean {
   return plan.missing.length > 0 || target.kind !== 'existing' || leftAside;
 }
 
-function* pick(
-  messages: Iterable<MessageRow>,
-  ranges: Parameters<typeof rangesHold>[0] | undefined,
-): Generator<MessageRow> {
-  for (const message of messages) if (!ranges || rangesHold(ranges, message.uid)) yield message;
+/** With \Deleted a message that is brought back would go again at the next expunge. */
+/** With \Deleted a message that is brought back would go again at the next expunge. */
+function* pick(messages: Iterable<MessageRow>, { ranges, undeleted }: Wanted): Generator<MessageRow> {
+  for (const message of messages) {
+    if (ranges && !rangesHold(ranges, message.uid)) continue;
+    const { flags } = message;
+    yield undeleted && flags.includes('\\Deleted')
+      ? { ...message, flags: flags.filter((flag) => flag !== '\\Deleted') }
+      : message;
+  }
 }

@@ -10,6 +10,8 @@ export interface Wanted {
   readonly accounts: readonly string[];
   /** Only these UIDs of the one mailbox; absent = all messages. */
   readonly ranges?: readonly UidRange[];
+  /** No point of time was given: what is gone is wanted as it was before somebody began to delete it. */
+  readonly undeleted: boolean;
 }
 
 /** A mailbox is emptied and gone within this time, when both are one deletion. */
@@ -29,17 +31,18 @@ export function wantedOf(vault: Vault, request: RestoreRequest): Wanted {
   if (account === undefined) {
     const at = request.at ?? now;
     const rows = catalog.accounts(at).filter((row) => row.goneLsn === undefined || row.goneLsn > at);
-    return { at, accounts: rows.map((row) => row.account) };
+    return { at, accounts: rows.map((row) => row.account), undeleted: request.at === undefined };
   }
   const at = request.at ?? lastPointOf(vault, account, mailbox);
   requireAccount(catalog, account, at);
-  if (mailbox === undefined) return { at, accounts: [account] };
+  const undeleted = request.at === undefined;
+  if (mailbox === undefined) return { at, accounts: [account], undeleted };
   const row = requireMailbox(catalog, account, mailbox, at);
-  if (uids === undefined) return { at, accounts: [account] };
+  if (uids === undefined) return { at, accounts: [account], undeleted };
   const ranges = normalizeRanges(parseSequenceSet(uids) ?? []);
   const point = request.at === undefined ? pointWithMost(vault, row, ranges, at) : at;
   if (countAt(vault, row, ranges, point) === 0) throw absent(vault, row, uids, ranges, point);
-  return { at: point, accounts: [account], ranges };
+  return { at: point, accounts: [account], ranges, undeleted };
 }
 
 /** Now, or just before the mailbox of that name was gone. */
