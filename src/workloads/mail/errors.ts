@@ -164,6 +164,13 @@ export const mailErrors = defineErrors({
     summary: 'A change was pushed for an account that is not among those of the server.',
     remedy: 'Add the account to `accounts` of the server, or leave it out of the push script.',
   },
+  MAIL_ACCOUNT_BEING_RESTORED: {
+    kind: 'failed',
+    retry: 'later',
+    summary:
+      'A change was pushed for an account that is being restored; it is journaled when the restore ends.',
+    remedy: 'Nothing to do: the restore ends with a look at the whole account.',
+  },
   MAIL_INTERNAL: {
     kind: 'failed',
     retry: 'later',

@@ -73,7 +73,10 @@ class Engine implements ShadowEngine {
     // What a restore does comes back as pushed events, and the server waits for our answer before the restore can go
     // on: waiting for its end here would be waiting for each other. It reads at its end what it did. New mail can wait.
     const isDelivery = event.changes.some(({ name }) => name === 'MessageNew');
-    if (!isDelivery && isBeingRestored(this.#deps.vault, event.user)) return;
+    if (!isDelivery && isBeingRestored(this.#deps.vault, event.user)) {
+      // Not a success: among the restore's own changes may be one of the account's owner.
+      throw mailErrors.make('MAIL_ACCOUNT_BEING_RESTORED', `${event.user} is being restored`);
+    }
     const mailboxes = new Set<string>();
     let whole = event.changes.length === 0;
     for (const { name, mailbox } of event.changes) {
