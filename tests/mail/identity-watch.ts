@@ -23,7 +23,7 @@ export class IdentityWatch {
   static async open(dovecot: Dovecot, account: string, mailbox: string): Promise<IdentityWatch> {
     const reopen = () => ImapClient.open(dovecot, account);
     const watch = new IdentityWatch(await reopen(), reopen, mailbox);
-    await watch.#look();
+    await watch.look();
     await watch.#client.close();
     return watch;
   }
@@ -38,7 +38,7 @@ export class IdentityWatch {
   begin(): void {
     this.#watching = (async () => {
       while (!this.#ending) {
-        await this.#look();
+        await this.look();
         await delay(5);
       }
     })();
@@ -48,13 +48,13 @@ export class IdentityWatch {
   async end(): Promise<{ violations: readonly string[]; looks: number }> {
     this.#ending = true;
     await this.#watching;
-    await this.#look();
+    await this.look();
     await this.#client.close();
     return { violations: this.#violations, looks: this.#looks };
   }
 
   /** Dovecot hangs up on a client whose mailbox was renamed or got another UIDVALIDITY. */
-  async #look(): Promise<void> {
+  async look(): Promise<void> {
     try {
       if (this.#client.ended) this.#client = await this.#reopen();
       await this.#lookNow();

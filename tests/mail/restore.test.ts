@@ -4,22 +4,30 @@
  * Dovecot and restored; an independent client compares before and after, and watches during.
  */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Lsn } from '../../src/journal/index.ts';
 import { type RestoreReport, type RestoreRequest, restoreMail } from '../../src/workloads/mail/index.ts';
-import type { AccountDump, DumpedMailbox, DumpedMessage } from '../lab/imap-check.ts';
+import type { AccountDump } from '../lab/imap-check.ts';
 import { connectLmtp } from '../lab/lmtp.ts';
 import { IdentityWatch } from './identity-watch.ts';
-import { ImapClient } from './imap-client.ts';
-import { assertEqualStates, MailLab, type MailLabOptions, serversMissing } from './support.ts';
+import {
+  ADDED_SINCE,
+  act,
+  assertAllBack,
+  assertIdentityKept,
+  assertSame,
+  contents,
+  deliver,
+  fillAccount,
+  liveOn,
+  loseStore,
+  mail,
+  mailbox,
+} from './restore-world.ts';
+import { MailLab, type MailLabOptions, serversMissing } from './support.ts';
 
 const ACCOUNT = 'user0001';
-
-function mail(id: string, size = 200): Buffer {
-  return Buffer.from(`Message-ID: <${id}>\r\nSubject: ${id}\r\n\r\n${'text '.repeat(size / 5)}\r\n`);
-}
 
 interface World {
   readonly lab: MailLab;
@@ -31,29 +39,7 @@ interface World {
 /** An account with some mailboxes, UIDs with gaps, flags, keywords; shadowed. */
 async function world(t: TestContext, options: MailLabOptions = {}): Promise<World> {
   const lab = await MailLab.start(t, { accounts: 1, doveadm: true, ...options });
-  const client = await ImapClient.open(lab.dovecot, ACCOUNT);
-  for (const name of ['Work', 'Work/Deep', 'Work/Deep/Er', 'Empty', 'Entwürfe "alt"'])
-    await client.create(name);
-  await client.subscribe('Work');
-  await client.subscribe('Work/Deep/Er');
-  for (const [mailbox, count] of Object.entries({
-    INBOX: 30,
-    Work: 12,
-    'Work/Deep': 3,
-    'Entwürfe "alt"': 5,
-  })) {
-    for (let number = 1; number <= count; number += 1) {
-      await client.append(mailbox, mail(`${mailbox.length}-${number}@before`), {
-        flags: [['\\Seen'], ['\\Flagged', '$Label1'], []][number % 3] as string[],
-        date: `0${(number % 9) + 1}-Feb-2020 10:11:12 +0300`,
-      });
-    }
-    await client.select(mailbox);
-    await client.expunge('2,5,6');
-  }
-  // The last UID is gone too: UIDNEXT is not just one more than the highest.
-  await client.expunge(String((await client.uids()).at(-1)));
-  await client.close();
+  await fillAccount(lab, ACCOUNT);
   await lab.shadow();
   const state = await lab.assertReplicaIsServer();
   return { lab, before: state.get(ACCOUNT) as AccountDump, lsn: (await lab.vault()).committedLsn };
@@ -69,44 +55,10 @@ async function serverNow(lab: MailLab): Promise<AccountDump> {
   return (await lab.serverState([ACCOUNT])).get(ACCOUNT) as AccountDump;
 }
 
-async function act(lab: MailLab, work: (client: ImapClient) => Promise<unknown>): Promise<void> {
-  const client = await ImapClient.open(lab.dovecot, ACCOUNT);
-  await work(client);
-  await client.close();
-}
-
-function mailbox(dump: AccountDump, name: string): DumpedMailbox {
-  const found = dump.get(name);
-  assert.ok(found, `there is no mailbox ${name}`);
-  return found;
-}
-
-const content = ({ flags, internalDate, sha256 }: DumpedMessage) =>
-  `${sha256} ${internalDate} ${flags.join(' ')}`;
-const contents = (messages: readonly DumpedMessage[]) => messages.map(content).sort();
-
-/** Equal in every respect, UIDs too. */
-function assertSame(expected: AccountDump, actual: AccountDump, names?: readonly string[]): void {
-  const only = (dump: AccountDump) =>
-    new Map([[ACCOUNT, new Map([...dump].filter(([name]) => names === undefined || names.includes(name)))]]);
-  assertEqualStates(only(expected), only(actual));
-}
-
-async function deliver(lab: MailLab, ids: readonly string[]): Promise<void> {
-  const lmtp = await connectLmtp({ host: lab.dovecot.address, port: lab.dovecot.lmtpPort });
-  for (const id of ids) await lmtp.deliver(mail(id), [ACCOUNT]);
-  await lmtp.close();
-}
-
-/** As a failed disk leaves it: the account's files are gone while the server runs. */
-function loseStore(lab: MailLab): void {
-  rmSync(lab.dovecot.storePath(ACCOUNT), { recursive: true });
-}
-
 describe('restore', { skip: serversMissing }, () => {
   it('brings back single messages with flags and dates, and does nothing when repeated', async (t) => {
     const { lab, before } = await world(t);
-    await act(lab, async (client) => {
+    await act(lab, ACCOUNT, async (client) => {
       await client.select('INBOX');
       await client.expunge('7:9,20');
     });
@@ -130,13 +82,13 @@ describe('restore', { skip: serversMissing }, () => {
 
   it('takes flags as of the wanted point, and leaves those of messages that are there', async (t) => {
     const { lab, lsn } = await world(t);
-    await act(lab, async (client) => {
+    await act(lab, ACCOUNT, async (client) => {
       await client.select('Work');
       await client.store('1,3', 'FLAGS', ['\\Answered', 'Changed']);
     });
     await lab.shadow();
     const changed = (await lab.vault()).committedLsn;
-    await act(lab, async (client) => {
+    await act(lab, ACCOUNT, async (client) => {
       await client.select('Work');
       await client.expunge('1');
     });
@@ -146,7 +98,7 @@ describe('restore', { skip: serversMissing }, () => {
     const after = flagsOf(await serverNow(lab));
     assert.ok(after.includes('3 Changed,\\Answered'), 'a message that is there keeps what it has now');
     assert.ok(after.includes('13 $Label1,\\Flagged'), 'one that was gone has the flags of then');
-    await act(lab, async (client) => {
+    await act(lab, ACCOUNT, async (client) => {
       await client.select('Work');
       await client.expunge('13');
     });
@@ -157,7 +109,7 @@ describe('restore', { skip: serversMissing }, () => {
   for (const format of ['maildir', 'mdbox'] as const) {
     it(`brings back deleted mailboxes with UIDVALIDITY, UIDs and UIDNEXT: ${format}`, async (t) => {
       const { lab, before } = await world(t, { format });
-      await act(lab, async (client) => {
+      await act(lab, ACCOUNT, async (client) => {
         await client.delete('Work/Deep');
         await client.delete('Work');
         await client.unsubscribe('Work');
@@ -178,7 +130,7 @@ describe('restore', { skip: serversMissing }, () => {
 
     it(`brings back an account of which everything was deleted: ${format}`, async (t) => {
       const { lab, before, lsn } = await world(t, { format });
-      await act(lab, async (client) => {
+      await act(lab, ACCOUNT, async (client) => {
         for (const name of await client.list()) {
           if (name !== 'INBOX') await client.delete(name);
           await client.unsubscribe(name);
@@ -206,39 +158,17 @@ describe('restore', { skip: serversMissing }, () => {
     it(`brings back a store that was lost, and puts what was delivered since behind it: ${format}`, async (t) => {
       const { lab, before, lsn } = await world(t, { format });
       const watch = await IdentityWatch.open(lab.dovecot, ACCOUNT, 'INBOX');
-      loseStore(lab);
-      const since = ['since-1', 'since-2', 'since-3'];
-      await deliver(lab, since);
-      // The account's owner sees an empty account and begins to use it.
-      await act(lab, async (client) => {
-        await client.create('Work');
-        await client.create('Work/Deep');
-        await client.create('Work/New');
-        await client.append('Work', mail('since-work'));
-        await client.append('Work/Deep', mail('since-deep'));
-        await client.append('Work/New', mail('since-new'));
-      });
+      loseStore(lab, ACCOUNT);
+      await liveOn(lab, ACCOUNT);
       await restore(lab, { at: lsn });
       const after = await serverNow(lab);
       const { violations } = await watch.end();
       assert.deepEqual(violations, []);
       await lab.assertReplicaIsServer();
 
-      const added = { INBOX: 3, Work: 1, 'Work/Deep': 1, 'Work/New': 1 };
-      for (const [name, { messages }] of after) {
-        const known = new Set(contents(before.get(name)?.messages ?? []));
-        const fresh = messages.filter((message) => !known.has(content(message)));
-        assert.equal(fresh.length, added[name as keyof typeof added] ?? 0, `mail since the loss in ${name}`);
-        assert.equal(messages.length, (before.get(name)?.messages.length ?? 0) + fresh.length, name);
-      }
-      assert.deepEqual([...after.keys()].sort(), [...before.keys(), 'Work/New'].sort());
-      for (const [name, { uidValidity, messages }] of before) {
-        if (format === 'maildir' && name === 'INBOX') continue; // it cannot be renamed, so its first UIDs are taken
-        assert.equal(mailbox(after, name).uidValidity, uidValidity, name);
-        const now = new Map(mailbox(after, name).messages.map((message) => [message.uid, content(message)]));
-        for (const message of messages)
-          assert.equal(now.get(message.uid), content(message), `${name} ${message.uid}`);
-      }
+      assertAllBack(before, after, ADDED_SINCE);
+      // Dovecot cannot rename an INBOX in Maildir, so its first UIDs are taken.
+      assertIdentityKept(before, after, format === 'maildir' ? ['INBOX'] : []);
       assert.equal((await restore(lab, { at: lsn })).messagesRestored, 0, 'repeated, it has nothing to do');
       assertSame(after, await serverNow(lab));
     });
@@ -246,8 +176,8 @@ describe('restore', { skip: serversMissing }, () => {
     it(`loses and doubles nothing when mail is delivered meanwhile: ${format}`, async (t) => {
       const { lab, before, lsn } = await world(t, { format });
       const watch = await IdentityWatch.open(lab.dovecot, ACCOUNT, 'INBOX');
-      loseStore(lab);
-      await deliver(lab, ['since-0']);
+      loseStore(lab, ACCOUNT);
+      await deliver(lab, ACCOUNT, ['since-0']);
       watch.begin();
       const lmtp = await connectLmtp({ host: lab.dovecot.address, port: lab.dovecot.lmtpPort });
       const delivered = ['since-0'];
@@ -280,8 +210,8 @@ describe('restore', { skip: serversMissing }, () => {
 
   it('gives new UIDs where the server cannot set them, and says so', async (t) => {
     const { lab, before, lsn } = await world(t, { doveadm: false, hideCondstore: true });
-    loseStore(lab);
-    await deliver(lab, ['since-1']);
+    loseStore(lab, ACCOUNT);
+    await deliver(lab, ACCOUNT, ['since-1']);
     const report = await restore(lab, { at: lsn });
     assert.ok(
       report.mailboxes
@@ -324,7 +254,7 @@ describe('restore', { skip: serversMissing }, () => {
 
   it('changes nothing in a dry run', async (t) => {
     const { lab, lsn } = await world(t);
-    await act(lab, async (client) => {
+    await act(lab, ACCOUNT, async (client) => {
       await client.delete('Work/Deep');
       await client.select('INBOX');
       await client.expunge('1:10');
