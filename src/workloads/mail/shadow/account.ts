@@ -17,7 +17,7 @@ import { withAccountLock } from './account-lock.ts';
 import type { Unfetchable } from './bodies.ts';
 import type { AccountOutcome, FollowContext } from './context.ts';
 import { followMailbox, type MailboxOutcome, type Totals } from './mailbox.ts';
-import type { Scope } from './queue.ts';
+import type { LookScope } from './queue.ts';
 import { compareTrees, type FollowedMailbox, type ListedMailbox } from './tree.ts';
 
 /** A connection that broke is replaced so often without any message having come, before the account is set aside. */
@@ -34,7 +34,7 @@ const LOOKS_FOR_MOVED = 3;
 export function followAccount(
   context: FollowContext,
   account: string,
-  scope: Scope,
+  scope: LookScope,
 ): Promise<AccountOutcome> {
   return withAccountLock(context.deps.vault, account, async () => {
     const follow = new AccountFollow(context, account);
@@ -106,11 +106,10 @@ class AccountFollow {
     return count;
   }
 
-  async run(connection: ImapConnection, scope: Scope): Promise<AccountOutcome> {
+  async run(connection: ImapConnection, { whole, named }: LookScope): Promise<AccountOutcome> {
     this.#outcomes.clear();
     await connection.enable('QRESYNC', 'CONDSTORE');
-    if (scope === 'account' || !(await this.#lookAtNamed(connection, scope)))
-      await this.#lookAtAll(connection);
+    if (whole || !(await this.#lookAtNamed(connection, named))) await this.#lookAtAll(connection, named);
     return {
       account: this.#account,
       mailboxes: this.#mailboxes,
@@ -144,7 +143,11 @@ class AccountFollow {
     return true;
   }
 
-  async #lookAtAll(connection: ImapConnection): Promise<void> {
+  /**
+   * Mailboxes in `named` are opened whatever LIST tells of them: Dovecot tells of a removal while it still holds it
+   * back, so that only who opens the mailbox sees it done.
+   */
+  async #lookAtAll(connection: ImapConnection, named: ReadonlySet<string>): Promise<void> {
     const { vault } = this.#context.deps;
     const account = vault.catalog.account(this.#account);
     this.#firstLook = !account;
@@ -172,7 +175,11 @@ class AccountFollow {
         this.#countRemoved(this.#messagesOf(replaced));
       }
       if (structure.length > 0) await this.#commit(structure);
-      const changed = changes.followed.filter((followed) => this.#mayHaveChanged(followed));
+      const changed = changes.followed.filter(
+        (followed) =>
+          this.#mayHaveChanged(followed) ||
+          (named.has(followed.listed.name) && !this.#outcomes.has(followed.id)),
+      );
       for (const { id, listed: mailbox, known } of changed) {
         await this.#follow(connection, id, mailbox.name, mailbox.uidValidity, known, mailbox.uidNext);
       }

@@ -31,7 +31,7 @@ const SERVER_RETRY_FIRST_MS = 1_000;
 const SERVER_RETRY_MOST_MS = 60_000;
 
 /** Events that change which mailboxes there are: the whole account is looked at. */
-const TREE_EVENTS = /^(?:Mailbox|MessageExpunge|MessageTrash)/;
+const TREE_EVENTS = /^Mailbox/;
 
 export function startShadow(deps: MailDeps): ShadowEngine {
   return new Engine(deps);

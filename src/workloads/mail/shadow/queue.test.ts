@@ -10,7 +10,7 @@ describe('the queue of accounts', () => {
     void queue.mark('pushed', new Set(['Sent']), 'now');
     const first = queue.take();
     assert.equal(first?.account, 'pushed');
-    assert.deepEqual(first?.scope, new Set(['INBOX', 'Sent']));
+    assert.deepEqual(first?.scope, { whole: false, named: new Set(['INBOX', 'Sent']) });
     assert.equal(queue.take()?.account, 'swept');
     assert.equal(queue.take(), undefined);
   });

@@ -17,16 +17,22 @@ export type Scope = 'account' | ReadonlySet<string>;
 /** `now` goes before `soon`: pushed and watched events before sweeps, retries and baselines. */
 export type Urgency = 'now' | 'soon';
 
+/** All that was asked for together: the names are looked at by themselves also where the whole account is. */
+export interface LookScope {
+  readonly whole: boolean;
+  readonly named: ReadonlySet<string>;
+}
+
 export interface Task<Outcome> {
   readonly account: string;
-  readonly scope: Scope;
+  readonly scope: LookScope;
   readonly urgency: Urgency;
   /** Call exactly once, when the run is over; the account may be taken again after it. */
   finish(outcome: Outcome): void;
 }
 
 interface Waiting<Outcome> {
-  scope: Scope;
+  scope: LookScope;
   urgency: Urgency;
   readonly resolvers: ((outcome: Outcome) => void)[];
 }
@@ -57,7 +63,7 @@ export class AccountQueue<Outcome> {
   }
 
   mark(account: string, scope: Scope, urgency: Urgency): Promise<Outcome> {
-    const waiting = this.#queued.get(account) ?? { scope: new Set<string>(), urgency, resolvers: [] };
+    const waiting = this.#queued.get(account) ?? { scope: NOTHING, urgency, resolvers: [] };
     waiting.scope = widen(waiting.scope, scope);
     if (urgency === 'now') waiting.urgency = 'now';
     this.#queued.set(account, waiting);
@@ -111,8 +117,10 @@ export class AccountQueue<Outcome> {
   }
 }
 
-function widen(a: Scope, b: Scope): Scope {
-  return a === 'account' || b === 'account' ? 'account' : new Set([...a, ...b]);
+const NOTHING: LookScope = { whole: false, named: new Set() };
+
+function widen({ whole, named }: LookScope, scope: Scope): LookScope {
+  return scope === 'account' ? { whole: true, named } : { whole, named: new Set([...named, ...scope]) };
 }
 
 function first<T>(set: Set<T>): T | undefined {
