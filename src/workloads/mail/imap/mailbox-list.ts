@@ -136,9 +136,12 @@ export async function mailboxStatus(
   return found;
 }
 
+/** What servers say in prose, Dovecot to EXAMINE for one. */
+const SAYS_ABSENT = /mailbox (?:doesn't|does not) exist|no such mailbox|unknown mailbox/i;
+
 /**
- * The error for a NO about a mailbox. Many servers say in prose only that there is no such mailbox (Dovecot to
- * EXAMINE, for one), so without a response code a listing tells.
+ * The error for a NO about a mailbox. Many servers say in prose only that there is no such mailbox, so without a
+ * response code the words tell, or else a listing. The words come first: Dovecot's Maildir lists parents that are gone.
  */
 export async function mailboxRefusal(
   wire: Wire,
@@ -147,7 +150,7 @@ export async function mailboxRefusal(
   status: StatusResponse,
 ): Promise<UnderstudyError> {
   let listed = status.status !== 'NO' || status.code !== undefined;
-  if (!listed) {
+  if (!listed && !SAYS_ABSENT.test(status.text)) {
     await wire.ok('LIST', ['LIST "" ', mailboxPart(name)], {
       take: (response) => {
         if (response.type !== 'list') return false;

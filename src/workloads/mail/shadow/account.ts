@@ -6,6 +6,7 @@
 import type { MailboxRow } from '../../../catalog/index.ts';
 import type { StepRecord } from '../../../journal/index.ts';
 import { hasCode } from '../../../lib/index.ts';
+import { mailErrors } from '../errors.ts';
 import {
   countOfRanges,
   formatSequenceSet,
@@ -82,6 +83,8 @@ class AccountFollow {
   /** By mailbox id; `name` as it was last looked at. */
   readonly #unfetchable = new Map<number, Unfetchable & { name: string }>();
   readonly #outcomes = new Map<number, MailboxOutcome>();
+  /** Mailboxes that are an older state of what we know, under the same ids. */
+  readonly #setBack = new Set<MailboxRow['id']>();
   #mailboxes = 0;
   #removed = 0;
   #firstLook = false;
@@ -155,12 +158,18 @@ class AccountFollow {
       await this.#commit([{ t: 'account', account: this.#account }]);
     }
     let gone: readonly MailboxRow[] = [];
+    let unreadable: ReadonlyMap<string, unknown> = new Map();
     for (let look = 1; look <= LOOKS_FOR_MOVED; look++) {
-      const { listed, subscriptions } = await this.#list(connection);
-      const changes = compareTrees(this.#account, vault.catalog.mailboxes(this.#account), listed, () =>
-        vault.nextMailboxId(),
+      const { listed, closed, subscriptions } = await this.#list(connection);
+      unreadable = closed;
+      const changes = compareTrees(
+        this.#account,
+        vault.catalog.mailboxes(this.#account),
+        listed,
+        () => vault.nextMailboxId(),
+        this.#setBack,
       );
-      gone = changes.gone;
+      gone = changes.gone.filter(({ name }) => !closed.has(name));
       this.#mailboxes = listed.length;
       const structure = [...changes.structure, ...this.#subscriptionChange(subscriptions)];
       for (const { id, listed: mailbox, known } of changes.followed) {
@@ -188,9 +197,16 @@ class AccountFollow {
       if (!removals || (look > 1 && changed.length === 0)) break;
     }
     await this.#remove(gone);
+    // Reported once all the others are up to date.
+    for (const error of unreadable.values()) throw error;
   }
 
-  async #list(connection: ImapConnection): Promise<{ listed: ListedMailbox[]; subscriptions: string[] }> {
+  /** `closed`: mailboxes that are there and cannot be opened now, with the reason. */
+  async #list(connection: ImapConnection): Promise<{
+    listed: ListedMailbox[];
+    closed: ReadonlyMap<string, unknown>;
+    subscriptions: string[];
+  }> {
     const { clock } = this.#context.deps;
     const began = clock.monotonicMs();
     const [, listings, subscriptions, namespaces] = await Promise.all([
@@ -204,12 +220,37 @@ class AccountFollow {
     this.#context.pace.answered(clock.monotonicMs() - began);
     // One source for both: Dovecot leaves \Subscribed out for an INBOX that this very LIST makes anew.
     const subscribed = new Set(subscriptions);
+    const own = listings.filter(({ name, selectable }) => selectable && isOwnMailbox(name, namespaces));
     return {
-      listed: listings
-        .filter(({ name, selectable }) => selectable && isOwnMailbox(name, namespaces))
-        .flatMap((listing) => listedMailbox(listing, subscribed.has(listing.name))),
+      listed: own.flatMap((listing) => listedMailbox(listing, subscribed.has(listing.name))),
+      closed: await this.#whyClosed(
+        connection,
+        own.filter(({ status }) => status === undefined),
+      ),
       subscriptions: subscriptions.filter((name) => isOwnMailbox(name, namespaces)),
     };
+  }
+
+  /** What LIST named without a status: gone since, or not to be opened, which is no deletion. */
+  async #whyClosed(
+    connection: ImapConnection,
+    listings: readonly MailboxListing[],
+  ): Promise<ReadonlyMap<string, unknown>> {
+    const reasons = new Map<string, unknown>();
+    for (const { name } of listings) {
+      try {
+        await connection.status(name);
+        // It can be opened again: another look takes it.
+        reasons.set(
+          name,
+          mailErrors.make('MAIL_MAILBOX_MOVED', `${this.#account}/${name} was closed for a moment`),
+        );
+      } catch (error) {
+        if (connection.failure) throw error;
+        if (!hasCode(error, 'MAIL_MAILBOX_ABSENT')) reasons.set(name, error);
+      }
+    }
+    return reasons;
   }
 
   #subscriptionChange(names: readonly string[]): StepRecord[] {
@@ -240,7 +281,7 @@ class AccountFollow {
     const unfetchable = this.#unfetchable.get(id) ?? { suspects: new Set(), givenUp: new Map(), name };
     unfetchable.name = name;
     this.#unfetchable.set(id, unfetchable);
-    const outcome = await followMailbox(this.#context, connection, {
+    const following = followMailbox(this.#context, connection, {
       account: this.#account,
       id,
       name,
@@ -250,6 +291,10 @@ class AccountFollow {
       totals: this.#totals,
       ...(uidNext === undefined ? {} : { uidNext }),
       ...(known ? { known } : {}),
+    });
+    const outcome = await following.catch((error: unknown) => {
+      if (hasCode(error, 'MAIL_MAILBOX_MOVED') && error.details['setBack'] === true) this.#setBack.add(id);
+      throw error;
     });
     this.#outcomes.set(id, outcome);
     return outcome;

@@ -8,6 +8,7 @@
  */
 import type { SetAsideRow } from '../../../catalog/index.ts';
 import type { MailboxId, PositionRecord, SetAsideRecord, StepRecord } from '../../../journal/index.ts';
+import type { UnderstudyError } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import {
   countOfRanges,
@@ -53,6 +54,12 @@ export interface MailboxOutcome {
   position: PositionRecord | undefined;
 }
 
+interface HeldMessage {
+  readonly uid: number;
+  readonly flags: readonly string[];
+  readonly guid?: string;
+}
+
 const FLAG_CHANGES_PER_STEP = 1_000;
 const COMPARED_PER_REQUEST = 2_000;
 /** Up to so many UIDs a range is asked for as it is; a wider one is searched first, for it may be sparse. */
@@ -80,6 +87,8 @@ class MailboxFollow {
   /** UIDs below the known UIDNEXT that the server shows and the replica lacks. */
   readonly #missing: number[] = [];
   #flagChanges: StepRecord[] = [];
+  /** The answers to what was asked together with EXAMINE may come before it is known what was opened. */
+  #isTheSame = false;
   /** The final position is in a step already. */
   #positioned = false;
   /** Steps on their way to the disk; awaited before this mailbox counts as done. */
@@ -104,14 +113,15 @@ class MailboxFollow {
     this.#context.pace.answered(this.#context.deps.clock.monotonicMs() - began);
     this.#mustBeTheSame(mailbox);
     await changes;
-    const compare = known !== undefined && known.uidNext > 1 && !resync;
-    if (compare) await this.#compareAll(known.uidNext);
+    const doubtful = resync && !reaches(mailbox.highestModSeq, known.highestModSeq);
+    const compare = known !== undefined && known.uidNext > 1 && (!resync || doubtful);
+    if (compare) await this.#compareAll(known.uidNext, doubtful);
 
     const uidNext = mailbox.uidNext ?? this.#job.uidNext ?? (await this.#highestUid()) + 1;
     await this.#fetchNew(mailbox, uidNext);
     await this.#settle();
     if (!compare && !this.#countIsRight(mailbox)) {
-      await this.#compareAll(uidNext);
+      await this.#compareAll(uidNext, false);
       await this.#fetch(mailbox, rangesOfUids(this.#takeMissing()), uidNext);
       await this.#settle();
     }
@@ -123,12 +133,21 @@ class MailboxFollow {
     return this.#outcome;
   }
 
-  #mustBeTheSame(mailbox: SelectedMailbox): void {
-    if (mailbox.uidValidity === this.#job.uidValidity) return;
-    throw mailErrors.make(
-      'MAIL_MAILBOX_MOVED',
-      `${this.#job.account}/${this.#job.name} has UIDVALIDITY ${mailbox.uidValidity}, expected ${this.#job.uidValidity}`,
-    );
+  #mustBeTheSame({ uidValidity, uidNext }: SelectedMailbox): void {
+    const { known } = this.#job;
+    if (uidValidity !== this.#job.uidValidity) {
+      throw this.#moved(`has UIDVALIDITY ${uidValidity}, expected ${this.#job.uidValidity}`, false);
+    }
+    if (known && uidNext !== undefined && uidNext < known.uidNext) {
+      throw this.#moved(`has UIDNEXT ${uidNext}, and had ${known.uidNext}`, true);
+    }
+    this.#isTheSame = true;
+  }
+
+  /** `setBack`: it calls itself the same one, and is an older state of it, as from a backup. */
+  #moved(how: string, setBack: boolean): UnderstudyError {
+    const { account, name } = this.#job;
+    return mailErrors.make('MAIL_MAILBOX_MOVED', `${account}/${name} ${how}`, { details: { setBack } });
   }
 
   /** QRESYNC: flags and removals since the known MODSEQ. */
@@ -147,32 +166,44 @@ class MailboxFollow {
     this.#outcome.vanished = this.#heldOf(normalizeRanges(gone));
   }
 
-  /** Without QRESYNC, or when the counts do not agree: every UID and its flags, in bounded pieces. */
-  async #compareAll(uidNext: number): Promise<void> {
+  /**
+   * Without QRESYNC, or when the counts do not agree: every UID and its flags, in bounded pieces. `doubtful`: where
+   * HIGHESTMODSEQ went back, the server lost its indexes, or is an older copy of itself that has given our UIDs
+   * again; then the messages' own ids are compared too.
+   */
+  async #compareAll(uidNext: number, doubtful: boolean): Promise<void> {
     const { catalog } = this.#context.deps.vault;
     const gone: number[] = [];
     let from = 1;
-    const compare = async (held: ReadonlyMap<number, readonly string[]>, to: number) => {
+    this.#flagChanges = [];
+    this.#missing.length = 0;
+    const compare = async (held: ReadonlyMap<number, HeldMessage>, to: number) => {
       const seen = new Set<number>();
-      await this.#connection.fetch([{ from, to }], { flags: true }, (message) => {
+      await this.#connection.fetch([{ from, to }], { flags: true, guid: doubtful }, (message) => {
         if (seen.has(message.uid)) return;
         seen.add(message.uid);
-        const flags = held.get(message.uid);
-        if (flags === undefined) this.#missing.push(message.uid);
-        else this.#compareFlags(message.uid, flags, message.flags ?? []);
+        const known = held.get(message.uid);
+        if (known === undefined) this.#missing.push(message.uid);
+        else if (known.guid !== undefined && message.guid !== undefined && known.guid !== message.guid) {
+          throw this.#moved(`has another message under UID ${message.uid}`, true);
+        } else this.#compareFlags(message.uid, known.flags, message.flags ?? []);
       });
       for (const uid of held.keys()) if (!seen.has(uid)) gone.push(uid);
       from = to + 1;
     };
-    let held = new Map<number, readonly string[]>();
+    let held = new Map<number, HeldMessage>();
     let last = 0;
-    for (const { uid, flags } of catalog.uidsWithFlags(this.#job.id)) {
+    const rows: Iterable<HeldMessage> = doubtful
+      ? catalog.iterateMessages(this.#job.id)
+      : catalog.uidsWithFlags(this.#job.id);
+    for (const row of rows) {
+      const { uid } = row;
       if (uid >= uidNext) break;
       if (held.size === COMPARED_PER_REQUEST) {
         await compare(held, last);
         held = new Map();
       }
-      held.set(uid, flags);
+      held.set(uid, row);
       last = uid;
     }
     if (from < uidNext) await compare(held, uidNext - 1);
@@ -278,7 +309,7 @@ class MailboxFollow {
     this.#flagChanges.push({ t: 'flags', id: this.#job.id, uid, flags });
     this.#job.totals.flagsChanged += 1;
     this.#context.counters.flagsChanged += 1;
-    if (this.#flagChanges.length >= FLAG_CHANGES_PER_STEP) this.#commitFlags();
+    if (this.#isTheSame && this.#flagChanges.length >= FLAG_CHANGES_PER_STEP) this.#commitFlags();
   }
 
   #commitFlags(): void {
@@ -364,4 +395,9 @@ function withoutUids(ranges: readonly UidRange[], uids: ReadonlyMap<number, unkn
     if (start <= to) pieces.push({ from: start, to });
     return pieces;
   });
+}
+
+/** Both decimal; MODSEQs have up to 63 bits. */
+function reaches(modSeq: string | undefined, known: string | undefined): boolean {
+  return BigInt(modSeq ?? 0) >= BigInt(known ?? 0);
 }

@@ -32,9 +32,9 @@ const known = (id: number, name: string, more: Partial<MailboxRow> = {}): Mailbo
   ...more,
 });
 
-function compare(before: MailboxRow[], now: ListedMailbox[]) {
+function compare(before: MailboxRow[], now: ListedMailbox[], setBack: number[] = []) {
   let id = 100;
-  return compareTrees('alice', before, now, () => id++ as MailboxId);
+  return compareTrees('alice', before, now, () => id++ as MailboxId, new Set(setBack as MailboxId[]));
 }
 
 describe('the mailbox tree of the server against the one of the replica', () => {
@@ -79,6 +79,17 @@ describe('the mailbox tree of the server against the one of the replica', () => 
     assert.deepEqual(
       changes.structure.map((record) => record.t),
       ['mailbox-gone', 'mailbox'],
+    );
+  });
+
+  it('begins anew with a mailbox that was set back in time, though its ids are the same', () => {
+    const changes = compare([known(1, 'INBOX')], [listed('INBOX')], [1]);
+    assert.deepEqual(
+      changes.structure.map((record) => [record.t, 'id' in record ? record.id : undefined]),
+      [
+        ['mailbox-gone', 1],
+        ['mailbox', 100],
+      ],
     );
   });
 

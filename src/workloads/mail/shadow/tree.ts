@@ -39,14 +39,16 @@ export interface TreeChanges {
   readonly gone: readonly MailboxRow[];
 }
 
+/** `setBack`: mailboxes that are not what we know by the same ids (a server that went back in time). */
 export function compareTrees(
   account: string,
   known: readonly MailboxRow[],
   listed: readonly ListedMailbox[],
   nextId: () => MailboxId,
+  setBack: ReadonlySet<MailboxId> = new Set(),
 ): TreeChanges {
   const unmatched = new Map<string, MailboxRow>();
-  for (const row of known) unmatched.set(identity(row), row);
+  for (const row of known) if (!setBack.has(row.id)) unmatched.set(identity(row), row);
 
   const followed: FollowedMailbox[] = [];
   const changes: StepRecord[] = [];
@@ -81,7 +83,7 @@ export function compareTrees(
 
   const replaced: StepRecord[] = [];
   const gone: MailboxRow[] = [];
-  for (const row of unmatched.values()) {
+  for (const row of [...unmatched.values(), ...known.filter(({ id }) => setBack.has(id))]) {
     if (namesTaken.has(row.name)) replaced.push({ t: 'mailbox-gone', id: row.id });
     else gone.push(row);
   }
