@@ -5,7 +5,7 @@
  */
 import { type MailboxRow, type MessageRow, requireMailbox } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
-import type { Progress } from '../../../lib/index.ts';
+import { hasCode, type Progress } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import { rangesHold } from '../imap/index.ts';
 import { Follower, problemOf, withRestoreLock } from '../shadow/index.ts';
@@ -200,7 +200,14 @@ class AccountsRestore {
     const { catalog } = this.#deps.vault;
     const now = new Set(catalog.subscriptions(account));
     for (const name of catalog.subscriptions(account, this.#wanted.at)) {
-      if (!now.has(name)) await connection.subscribe(name);
+      if (now.has(name)) continue;
+      try {
+        await connection.subscribe(name);
+      } catch (error) {
+        // A server need not take a name that has no mailbox, as Dovecot does not; everything else is back.
+        if (!hasCode(error, 'MAIL_COMMAND_REFUSED')) throw error;
+        this.#problems.push({ ...problemOf(account, error), mailbox: name });
+      }
     }
   }
 
