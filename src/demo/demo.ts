@@ -13,6 +13,9 @@ import { disasterTable, type Results } from './results.ts';
 import { Screen } from './screen.ts';
 import { type Begun, everydayLife, firstShadow, lastProof, setUpServer } from './steps.ts';
 
+/** Differences listed at the end. */
+const SHOWN_MOST = 20;
+
 /**
  * Gives the exit status: 0 when every comparison holds, else 1. Whatever happens, nothing that it started runs on and
  * its folder is removed. Errors: DEMO_…; the reason of `signal` when that ends it.
@@ -60,8 +63,8 @@ async function tell(begun: Begun): Promise<Results> {
   screen.step('Disaster three: the store of an account is removed on disk, under the running server');
   const account = await lostAccount(running, 'clara');
 
-  const { life, certificate } = await lastProof(running);
   const disasters = { message, mailbox, account };
+  const { life, certificate } = await lastProof(running, disasters);
   const differences = [
     ...Object.values(disasters).flatMap((each) => each.differences.map((line) => `${each.account}: ${line}`)),
     ...life.brokenPromises,
@@ -93,7 +96,8 @@ function conclude(screen: Screen, results: Results): void {
     return;
   }
   screen.bad(`${counted(results.differences.length, 'difference')}:`);
-  for (const difference of results.differences) screen.bad(`  ${difference}`);
+  for (const difference of results.differences.slice(0, SHOWN_MOST)) screen.bad(`  ${difference}`);
+  if (results.differences.length > SHOWN_MOST) screen.bad('  … (--json lists them all)');
 }
 
 function placeFor(cleanUp: CleanUp): { folder: string } {

@@ -15,7 +15,7 @@ export async function startMailServer(
 ): Promise<Dovecot> {
   try {
     // Where INBOX can be renamed, a lost one comes back with every UID, although new mail came since.
-    return await startDovecot({ folder: join(folder, 'mail-a'), accounts: ACCOUNTS, format: 'mdbox', push });
+    return await startDovecot({ folder: join(folder, 'mail-a'), accounts: ACCOUNTS, format: 'sdbox', push });
   } catch (error) {
     throw demoErrors.make('DEMO_SERVER_FAILED', messageOf(error), { cause: error });
   }

@@ -36,7 +36,7 @@ export interface LifeResult {
   readonly delivered: number;
   /** From the envelope to the 250, which waits for the journal: an upper bound of the lag. */
   readonly acknowledgedMs: { readonly median: number; readonly p99: number; readonly most: number };
-  /** Changes that the server was let go on with before the journal had them. */
+  /** Changes that the server was let go on with before the journal had them, but for those that restores made. */
   readonly unprotected: number;
   readonly read: number;
   readonly flagged: number;

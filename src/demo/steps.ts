@@ -42,7 +42,7 @@ export async function setUpServer(
   cleanUp.add('the mail server', () => dovecot.stop());
   options.signal.throwIfAborted();
   screen.note(
-    `Dovecot ${mailServerVersion()} at ${dovecot.address}: IMAP ${dovecot.imapPort}, LMTP ${dovecot.lmtpPort}, doveadm API; store: mdbox`,
+    `Dovecot ${mailServerVersion()} at ${dovecot.address}: IMAP ${dovecot.imapPort}, LMTP ${dovecot.lmtpPort}, doveadm API; store: sdbox`,
   );
   const filled = await fillMailServer(dovecot, options, screen);
   writeConfiguration(folder, listen, dovecot);
@@ -123,6 +123,7 @@ export async function everydayLife(
 /** 7. All is quiet; the certificate, and every promise that the server gave. */
 export async function lastProof(
   running: Running,
+  disasters: Results['disasters'],
 ): Promise<{ life: LifeResult; certificate: Results['certificate'] }> {
   const { screen, deliveries, client, commands, nearLine, dovecot, signal } = running;
   signal.throwIfAborted();
@@ -137,7 +138,8 @@ export async function lastProof(
     broken.push(...found.map((line) => `${account}: ${line}`));
   }
   const delivered = deliveries.acknowledged.length;
-  const unprotected = await nearLine.unprotected();
+  const ofRestores = Object.values(disasters).reduce((sum, each) => sum + each.unprotected, 0);
+  const unprotected = (await nearLine.unprotected()) - ofRestores;
   const { lastInterruption, ...counts } = client.counts;
   const { read, filed } = counts;
   const summary = `${delivered} delivered in all, ${read} read, ${filed} filed; ${unprotected === 0 ? 'every change was in the journal before the server went on' : `${counted(unprotected, 'change')} not yet in the journal when the server went on`}`;

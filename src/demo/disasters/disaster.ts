@@ -17,6 +17,9 @@ import {
 } from '../proof/index.ts';
 import type { Running } from '../running.ts';
 
+/** Differences listed below a disaster. */
+const SHOWN_MOST = 5;
+
 export interface Disaster {
   readonly account: string;
   /** Does the damage. */
@@ -40,12 +43,14 @@ export interface DisasterResult {
   /** The command that brought it back, and the time from its start to its end. */
   readonly command: string;
   readonly restoreMs: number;
+  /** Changes that were not in the journal when the server went on: those that the restore itself made. */
+  readonly unprotected: number;
   /** Of the account as a whole, before and after; empty when all is well. */
   readonly differences: readonly string[];
 }
 
 export async function playOut(running: Running, disaster: Disaster): Promise<DisasterResult> {
-  const { dovecot, deliveries, client, screen, signal } = running;
+  const { dovecot, deliveries, client, nearLine, screen, signal } = running;
   const { account } = disaster;
   await client.leave(account);
   await deliveries.hold(account);
@@ -63,7 +68,9 @@ export async function playOut(running: Running, disaster: Disaster): Promise<Dis
   ];
   screen.bad(`lost: ${gone.join(', ')}`);
 
+  const unprotectedBefore = await nearLine.unprotected();
   const restore = await disaster.bringBack(loss);
+  const unprotected = (await nearLine.unprotected()) - unprotectedBefore;
   const acknowledged = deliveries.acknowledgedTo(account);
   const after = await readAccount(dovecot, account);
   const expected = { sent: deliveries.sentTo(account), acknowledged, newUids: disaster.newUids };
@@ -85,6 +92,7 @@ export async function playOut(running: Running, disaster: Disaster): Promise<Dis
     newMailKept,
     command: restore.command,
     restoreMs: Math.round(restore.elapsedMs),
+    unprotected,
     differences,
   };
 }
@@ -116,6 +124,6 @@ function tell(
     return;
   }
   screen.bad(text);
-  for (const difference of differences.slice(0, 20)) screen.bad(`differs: ${difference}`);
-  if (differences.length > 20) screen.bad(`and ${differences.length - 20} more`);
+  for (const difference of differences.slice(0, SHOWN_MOST)) screen.bad(`differs: ${difference}`);
+  if (differences.length > SHOWN_MOST) screen.bad(`and ${differences.length - SHOWN_MOST} more`);
 }

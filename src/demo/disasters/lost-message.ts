@@ -26,6 +26,7 @@ export async function lostMessage(running: Running, account: string): Promise<Di
     async bringBack() {
       const query = { account, search: `subject:"${subject}"`, at: moment };
       const search = ['--account', account, '--search', query.search, '--at', moment];
+      screen.note('the first search reads all mail into the index');
       await commands.run('history', SERVER, ...search);
       const { hits = [] } = await nearLine.search(query);
       const [hit] = hits.filter(({ mailbox }) => mailbox === 'INBOX');
