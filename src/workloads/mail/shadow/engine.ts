@@ -8,7 +8,8 @@
  *         │                              ▼               │    ▼  │
  *         └──────────────────────────  stalled ──────────┴───────┘
  *
- * Stalled: the server as a whole fails us, and is tried again with growing pauses; or our own disk does: then this
+ * Stalled: the server as a whole fails us, and is tried again with growing pauses, and at once when it pushes a change;
+ * or our own disk does: then this
  * engine is `broken`, and its host opens the vault again and makes another one.
  */
 import type { UnderstudyError } from '../../../lib/index.ts';
@@ -23,7 +24,7 @@ import type {
   ShadowSummary,
 } from '../types.ts';
 import { isBeingRestored } from './account-lock.ts';
-import { Follower } from './follower.ts';
+import { Follower, type Trouble } from './follower.ts';
 import { problemOf } from './problems.ts';
 import { Watchers } from './watchers.ts';
 
@@ -48,6 +49,7 @@ class Engine implements ShadowEngine {
   #passes = 0;
   #lastPassAt: number | undefined;
   #accounts = 0;
+  #trying: Promise<void> | undefined;
   #passProblem: ReturnType<typeof problemOf> | undefined;
   readonly #broken = Promise.withResolvers<UnderstudyError>();
 
@@ -58,7 +60,7 @@ class Engine implements ShadowEngine {
     this.#follower.onChange = (account) => this.#watchers.active(account);
     this.#follower.onTrouble = (trouble) => {
       if (trouble.kind === 'disk') this.#broken.resolve(trouble.error);
-      else void this.#awaitServer(trouble.error);
+      else void this.#awaitServer(trouble);
     };
     this.#loop = this.#sweep();
   }
@@ -77,6 +79,9 @@ class Engine implements ShadowEngine {
       // Not a success: among the restore's own changes may be one of the account's owner.
       throw mailErrors.make('MAIL_ACCOUNT_BEING_RESTORED', `${event.user} is being restored`);
     }
+    const { trouble } = this.#follower;
+    // It pushes, so it serves again: what it acknowledges from now on is not left to the end of our pause.
+    if (trouble?.kind === 'server') await this.#tryServer(trouble);
     const mailboxes = new Set<string>();
     let whole = event.changes.length === 0;
     for (const { name, mailbox } of event.changes) {
@@ -197,15 +202,29 @@ class Engine implements ShadowEngine {
   }
 
   /** Waits until the server serves us again, then goes on with a whole pass. */
-  async #awaitServer(cause: UnderstudyError): Promise<void> {
-    const { log } = this.#deps;
-    log.error({ err: cause }, `following is stalled: ${cause.message}`);
+  async #awaitServer(trouble: Trouble): Promise<void> {
+    this.#deps.log.error({ err: trouble.error }, `following is stalled: ${trouble.error.message}`);
     for (let waitMs = SERVER_RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, SERVER_RETRY_MOST_MS)) {
       await this.#pause(waitMs);
-      if (this.#stopping.signal.aborted) return;
-      if (await this.#serverAnswers()) break;
+      if (this.#stopping.signal.aborted || this.#follower.trouble !== trouble) return;
+      await this.#tryServer(trouble);
     }
-    log.info({}, 'the server serves us again, following goes on');
+  }
+
+  /** Asks whether the trouble is over, and goes on if it is. One question at a time, however many wait for its answer. */
+  #tryServer(trouble: Trouble): Promise<void> {
+    this.#trying ??= this.#serverAnswers()
+      .then((answers) => {
+        if (answers && this.#follower.trouble === trouble) this.#goOn();
+      })
+      .finally(() => {
+        this.#trying = undefined;
+      });
+    return this.#trying;
+  }
+
+  #goOn(): void {
+    this.#deps.log.info({}, 'the server serves us again, following goes on');
     this.#follower.clearTrouble();
     this.pass({ signal: this.#stopping.signal }).catch(() => {
       // It is in the status as trouble or problem, and the sweep tries again.
