@@ -1,0 +1,16 @@
+/** Which pages are run, and what comes before. */
+
+export interface Scenario {
+  readonly page: string;
+  /** Runs docs/start.md first, up to this command. */
+  readonly after?: string;
+}
+
+const goingOn = ['restoring', 'looking-back', 'shadowing', 'operating', 'push', 'troubleshooting'];
+
+export const scenarios: readonly Scenario[] = [
+  { page: 'README.md' },
+  { page: 'docs/start.md' },
+  // "The examples go on from the first shadow"; the unit of systemd is written by then.
+  ...goingOn.map((name) => ({ page: `docs/guides/${name}.md`, after: 'systemctl daemon-reload' })),
+];
