@@ -92,7 +92,11 @@ async function withSeed(
 }
 
 describe('a random day', { skip: serversMissing }, () => {
-  for (const { name, options } of variants) {
+  const throughDoveadm = {
+    name: 'mdbox, asked through doveadm',
+    options: { format: 'mdbox', doveadm: true },
+  } as const;
+  for (const { name, options } of [...variants, throughDoveadm]) {
     it(`is followed exactly, and its past stays: ${name}`, async (t) => {
       await withSeed(t, async (seed) => {
         const lab = await MailLab.start(t, { ...options, accounts: ACCOUNTS });
