@@ -3,10 +3,10 @@
  * with the process, so after `kill -9` nothing has to be cleaned up. `lock.json` beside it says who holds it; it
  * is only read when the lock is taken, so a stale one misleads nobody.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { messageOf } from '../lib/index.ts';
+import { makeFolder, messageOf } from '../lib/index.ts';
 import { catalogErrors } from './errors.ts';
 
 export interface LockHolder {
@@ -32,7 +32,7 @@ export class VaultLock {
     const noteFile = join(dir, 'lock.json');
     let db: DatabaseSync | undefined;
     try {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      makeFolder(dir, 0o700);
       db = new DatabaseSync(join(dir, 'lock.sqlite'), { timeout: probeMs });
       db.exec('BEGIN EXCLUSIVE');
       const note: LockHolder = { pid: process.pid, started: new Date(nowMs).toISOString() };

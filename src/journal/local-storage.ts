@@ -1,7 +1,7 @@
 /** Segments as plain files in one folder. */
-import { chmod, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crashPoint } from '../lib/index.ts';
+import { crashPoint, makeFolder } from '../lib/index.ts';
 import type { SegmentStorage, StoredSegment } from './storage.ts';
 
 const SEGMENT_SUFFIX = '.seg';
@@ -66,7 +66,7 @@ class LocalStorage implements SegmentStorage {
   }
 
   async create(name: string, header: Uint8Array): Promise<void> {
-    await mkdir(this.location, { recursive: true, mode: 0o750 });
+    makeFolder(this.location, 0o750);
     const path = join(this.location, name);
     // There is one writer per journal (the vault's lock), so nobody takes the name between this look and the rename.
     if (await exists(path)) {

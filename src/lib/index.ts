@@ -16,6 +16,7 @@ export {
 } from './errors.ts';
 export { bytes, counted, duration, number, table, visible } from './human.ts';
 export { createLog, type Log, silentLog } from './log.ts';
+export { makeFolder } from './make-folder.ts';
 export { nearest } from './nearest.ts';
 export type { Progress, ProgressListener } from './progress.ts';
 export { Random } from './random.ts';

@@ -6,10 +6,10 @@
  *   api-token        the bearer token of the HTTP interface, readable by its owner only
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { messageOf } from '../../lib/index.ts';
+import { makeFolder, messageOf } from '../../lib/index.ts';
 import { apiErrors } from '../errors.ts';
 
 export interface ServiceNote {
@@ -31,7 +31,7 @@ export class DataDir {
   static take(dir: string): DataDir {
     let db: DatabaseSync | undefined;
     try {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      makeFolder(dir, 0o700);
       db = new DatabaseSync(join(dir, 'service.sqlite'));
       db.exec('BEGIN EXCLUSIVE');
       return new DataDir(db, dir);

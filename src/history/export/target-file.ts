@@ -1,18 +1,8 @@
 /** Files of an export: never half there under their name, never overwriting another. */
 import { randomUUID } from 'node:crypto';
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readFile,
-  rename,
-  stat,
-  unlink,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { messageOf, UnderstudyError } from '../../lib/index.ts';
+import { makeFolder as makeFolderNow, messageOf, UnderstudyError } from '../../lib/index.ts';
 import { historyErrors } from '../errors.ts';
 
 /** 'skipped': the same file was there already. */
@@ -101,7 +91,7 @@ export class TargetStream {
 }
 
 export async function makeFolder(dir: string): Promise<void> {
-  await guarded(dir, () => mkdir(dir, { recursive: true }));
+  await guarded(dir, async () => makeFolderNow(dir, 0o777));
 }
 
 /** Makes the names in a folder durable. */

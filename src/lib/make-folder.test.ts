@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { makeFolder } from './make-folder.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'understudy-test-folder-'));
+after(() => rmSync(root, { recursive: true }));
+
+test('a folder and those above it are made, and making it again changes nothing', () => {
+  makeFolder(join(root, 'a/b/c'), 0o700);
+  makeFolder(join(root, 'a/b/c'), 0o755);
+  assert.equal(statSync(join(root, 'a/b/c')).mode & 0o777, 0o700);
+});
+
+test('a file in the way is an error', () => {
+  writeFileSync(join(root, 'file'), '');
+  assert.throws(() => makeFolder(join(root, 'file/below'), 0o700), { code: 'ENOTDIR' });
+});
+
+test('a file system that takes no folders is an error, not an endless try', {
+  skip: existsSync('/proc/self') ? false : 'no procfs here',
+}, () => {
+  assert.throws(() => makeFolder('/proc/understudy/vault', 0o700), { code: 'ENOENT' });
+});
