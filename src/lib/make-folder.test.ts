@@ -16,7 +16,7 @@ test('a folder and those above it are made, and making it again changes nothing'
 
 test('a file in the way is an error', () => {
   writeFileSync(join(root, 'file'), '');
-  assert.throws(() => makeFolder(join(root, 'file/below'), 0o700), { code: 'ENOTDIR' });
+  assert.throws(() => makeFolder(join(root, 'file/below'), 0o700), { code: 'EEXIST' });
 });
 
 test('a file system that takes no folders is an error, not an endless try', {
