@@ -54,6 +54,8 @@ export class Watchers {
       connection.onEvent = (event) => {
         if (event.type !== 'alert') void this.#follower.look(account, 'account', 'now');
       };
+      // Dovecot tells of changed flags only who has asked for mod-sequences (RFC 5465 section 5.3).
+      await connection.enable('CONDSTORE');
       if (connection.has('NOTIFY')) await connection.notifyPersonal();
       else await connection.examine('INBOX');
       const idle = await connection.idle();
