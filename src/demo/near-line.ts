@@ -18,7 +18,7 @@ import { demoErrors } from './errors.ts';
 
 export const SERVER = 'mail-a';
 /** Longest wait of the mail server for the journal; then it is let go on and counted. */
-export const PUSH_TIMEOUT_MS = 5_000;
+export const PUSH_TIMEOUT_MS = 3_000;
 
 const UP_WITHIN_MS = 30_000;
 const USUAL_PORT = 7700;

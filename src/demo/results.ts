@@ -47,12 +47,13 @@ export interface LifeResult {
 }
 
 export function disasterTable({ message, mailbox, account }: Results['disasters']): string {
-  const row = (name: string, result: DisasterResult) => [
+  const kept = ({ uidsKept, lost }: DisasterResult) => `${uidsKept} of ${lost.messages}`;
+  const row = (name: string, result: DisasterResult, uids: string) => [
     name,
     lost(result),
     `${result.back.messages} of ${result.lost.messages}`,
     duration(result.restoreMs),
-    `${result.uidsKept} of ${result.lost.messages}`,
+    uids,
     result.lost.mailboxes === 0 ? '-' : result.uidValidityKept ? 'kept' : 'changed',
     String(result.newMailKept),
     String(result.differences.length),
@@ -60,9 +61,9 @@ export function disasterTable({ message, mailbox, account }: Results['disasters'
   return table(
     ['disaster', 'lost', 'back', 'time', 'UIDs kept', 'UIDVALIDITY', 'new mail kept', 'differences'],
     [
-      row('a message expunged', message),
-      row('a mailbox deleted', mailbox),
-      row('an account wiped on disk', account),
+      row('a message expunged', message, 'a new one'),
+      row('a mailbox deleted', mailbox, kept(mailbox)),
+      row('an account wiped on disk', account, kept(account)),
     ],
     [2, 3, 4, 6, 7],
   );

@@ -89,7 +89,7 @@ export class Screen {
       this.note(text);
       return;
     }
-    this.#output.write(`\r\x1b[2K  ${visible(text).slice(0, (this.#output.columns ?? 100) - 3)}`);
+    this.#output.write(`\r\x1b[2K  ${visible(text).slice(0, (this.#output.columns || 100) - 3)}`);
     this.#dirty = true;
   }
 

@@ -114,8 +114,9 @@ export async function everydayLife(
     );
   }
   const times = timesOf(deliveries.acknowledged);
+  const unprotected = await nearLine.unprotected();
   screen.good(
-    `${deliveries.acknowledged.length} delivered, ${client.counts.read} read; a delivery’s 250 waits for the journal: ${duration(times.median)} at the median, ${duration(times.most)} at most, so nothing acknowledged can be lost`,
+    `${deliveries.acknowledged.length} delivered, ${client.counts.read} read; a delivery’s 250 waits for the journal: ${duration(times.median)} at the median, ${duration(times.most)} at most${unprotected === 0 ? ', so nothing acknowledged can be lost' : `; ${counted(unprotected, 'change')} went on without`}`,
   );
   return { ...running, deliveries, client };
 }

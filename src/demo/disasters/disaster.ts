@@ -81,7 +81,7 @@ export async function playOut(running: Running, disaster: Disaster): Promise<Dis
     ...returned.differences,
   ];
   const newMailKept = acknowledged.size - already;
-  tell(running, { loss, returned, differences, restore, newMailKept });
+  tell(running, { loss, returned, differences, restore, newMailKept, newUids: disaster.newUids });
   await client.goOn(account);
   return {
     account,
@@ -105,11 +105,14 @@ function tell(
     readonly differences: readonly string[];
     readonly restore: FinishedCommand;
     readonly newMailKept: number;
+    readonly newUids: boolean;
   },
 ): void {
-  const { loss, returned, differences, restore, newMailKept } = told;
+  const { loss, returned, differences, restore, newMailKept, newUids } = told;
   const back = `back: ${returned.messages} of ${counted(loss.messages.length, 'message')} in ${duration(restore.elapsedMs)}`;
-  const uids = `${returned.uidsKept} of ${loss.messages.length} with their UID`;
+  const uids = newUids
+    ? 'with a new UID, for a mailbox that lives gives none twice'
+    : `${returned.uidsKept} of ${loss.messages.length} with their UID`;
   const validity =
     loss.mailboxes.length === 0
       ? ''
