@@ -56,6 +56,8 @@ export function decodeSegmentHeader(bytes: Buffer): DecodedSegmentHeader {
   const hashed = bytes.subarray(0, headerBytes - HASH_BYTES);
   const declared = bytes.subarray(headerBytes - HASH_BYTES, headerBytes);
   if (!hash('sha256', hashed, 'buffer').equals(declared)) {
+    if (version !== FORMAT_VERSION && isOursButForVersion(hashed, declared))
+      return { kind: 'other-version', version };
     return { kind: 'damaged', what: 'segment header does not match its checksum' };
   }
   const flags = bytes.readUInt32BE(12);
@@ -86,4 +88,11 @@ export function journalIdText(journalId: Buffer): string {
 
 function copyOf(bytes: Buffer, offset: number, length: number): Buffer {
   return Buffer.from(bytes.subarray(offset, offset + length));
+}
+
+/** Only the version differs from a header of ours: whoever changed it, it is the version that keeps us from reading. */
+function isOursButForVersion(hashed: Buffer, declared: Buffer): boolean {
+  const ours = Buffer.from(hashed);
+  ours.writeUInt16BE(FORMAT_VERSION, 8);
+  return hash('sha256', ours, 'buffer').equals(declared);
 }
