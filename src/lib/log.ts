@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import type { Logger, pino as Pino } from 'pino';
+import { UnderstudyError } from './errors.ts';
 
 export interface Log {
   debug(fields: object, message: string): void;
@@ -56,6 +57,11 @@ function openLog(level: string): Logger {
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      // An operating error is told by its code and values; a stack is for defects.
+      serializers: {
+        err: (error: unknown) =>
+          error instanceof UnderstudyError ? error.toJSON() : pino.stdSerializers.err(error as Error),
+      },
     },
     pino.destination({ dest: 2, sync: true }),
   );
