@@ -10,12 +10,12 @@ import type { Adapters, ThreadStart } from './api/index.ts';
 // Compiled code is kept between runs: a command starts in half the time.
 enableCompileCache();
 
-const { systemClock } = await import('./lib/index.ts');
+const { hasCode, systemClock } = await import('./lib/index.ts');
 
 const adapters: Adapters = {
   clock: systemClock,
 
-  async openVault({ config, dir, log, progress }) {
+  async openVault({ config, dir, log, progress, mustExist }) {
     const { Vault } = await import('./catalog/index.ts');
     const { compressionLevel, segmentSize } = config.journal;
     return Vault.open({
@@ -24,14 +24,23 @@ const adapters: Adapters = {
       log,
       compressionLevel,
       segmentBytes: segmentSize,
+      ...(mustExist === undefined ? {} : { mustExist }),
       ...(progress === undefined ? {} : { onProgress: progress }),
       ...(await journalKey(config)),
     });
   },
 
   async openReader({ config, dir, log }) {
-    const { VaultReader } = await import('./catalog/index.ts');
-    return VaultReader.open({ dir, clock: systemClock, log, ...(await journalKey(config)) });
+    const { rebuildCatalog, VaultReader } = await import('./catalog/index.ts');
+    const place = { dir, clock: systemClock, log, ...(await journalKey(config)) };
+    try {
+      return await VaultReader.open(place);
+    } catch (error) {
+      if (!hasCode(error, 'CATALOG_MISSING')) throw error;
+      log.warn({ dir }, 'the catalog is missing; it is rebuilt from the journal');
+      await rebuildCatalog(place);
+      return VaultReader.open(place);
+    }
   },
 
   mail: () => import('./workloads/mail/index.ts'),

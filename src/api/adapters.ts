@@ -28,6 +28,8 @@ export interface VaultPlace {
   readonly config: Config;
   /** The vault's folder. */
   readonly dir: string;
+  /** A writer's: nothing is made where there is no journal yet. */
+  readonly mustExist?: boolean;
   readonly log: Log;
   /** Told about a long opening: recovery, catching up. */
   readonly progress?: ProgressListener;

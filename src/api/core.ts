@@ -23,9 +23,14 @@ export interface Core {
   vaultDir(server: string): string;
   /**
    * Runs `work` with the one writer of the server's vault: opens it and closes it after, or lends the one that is
-   * open. @throws CONFIG_UNKNOWN_SERVER, CATALOG_VAULT_LOCKED when another process has it
+   * open. Without `create` there must be a journal already. @throws CONFIG_UNKNOWN_SERVER, CATALOG_VAULT_MISSING,
+   * CATALOG_VAULT_LOCKED when another process has it
    */
-  withVaultWriter<T>(server: string, work: (vault: Vault) => Promise<T>): Promise<T>;
+  withVaultWriter<T>(
+    server: string,
+    work: (vault: Vault) => Promise<T>,
+    options?: { readonly create: boolean },
+  ): Promise<T>;
   /** Runs `work` with a reader, beside whoever writes. @throws CONFIG_UNKNOWN_SERVER */
   withReader<T>(server: string, work: (reader: VaultReader) => Promise<T>): Promise<T>;
   readonly mail: MailActions;

@@ -1,4 +1,5 @@
 /** The core of a process of its own: opens what an operation needs and closes it after. */
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Vault } from '../catalog/index.ts';
 import { type Config, checkSecrets, directoryOf, serverNamed } from '../config/index.ts';
@@ -22,12 +23,22 @@ export function inProcessCore(parts: CoreParts): Core {
     clock: adapters.clock,
     log,
     vaultDir,
-    async withVaultWriter(server, work) {
-      const vault = await adapters.openVault({ config, dir: vaultDir(server), log: log.child({ server }) });
+    async withVaultWriter(server, work, { create } = { create: false }) {
+      const dir = vaultDir(server);
+      const isNew = !existsSync(dir);
+      const vault = await adapters.openVault({
+        config,
+        dir,
+        log: log.child({ server }),
+        mustExist: !create,
+      });
       try {
         return await work(vault);
       } finally {
+        const isEmpty = vault.committedLsn === 0;
         await vault.close();
+        // A first try that came to nothing (a wrong password, a wrong host) leaves nothing behind.
+        if (isNew && isEmpty) rmSync(dir, { recursive: true, force: true });
       }
     },
     async withReader(server, work) {
@@ -39,7 +50,8 @@ export function inProcessCore(parts: CoreParts): Core {
       }
     },
     mail: {
-      shadowOnce: (server, options) => withDeps(server, (mail, deps) => mail.shadowOnce(deps, options)),
+      shadowOnce: (server, options) =>
+        withDeps(server, (mail, deps) => mail.shadowOnce(deps, options), { create: true }),
       restore: (server, request, options) =>
         withDeps(server, (mail, deps) => mail.restoreMail(deps, request, options)),
       verify: (server, request, options) =>
@@ -51,11 +63,16 @@ export function inProcessCore(parts: CoreParts): Core {
   async function withDeps<T>(
     server: string,
     work: (mail: Awaited<ReturnType<Adapters['mail']>>, deps: MailDeps) => Promise<T>,
+    vaultOptions = { create: false },
   ): Promise<T> {
     // Before the vault is opened: a missing secret must change nothing, not even make a folder.
     checkSecrets(serverNamed(config, server));
     const mail = await adapters.mail();
-    return core.withVaultWriter(server, async (vault) => work(mail, await mailDeps(parts, server, vault)));
+    return core.withVaultWriter(
+      server,
+      async (vault) => work(mail, await mailDeps(parts, server, vault)),
+      vaultOptions,
+    );
   }
 
   return core;

@@ -44,6 +44,8 @@ export interface VaultOptions {
   readonly key?: Uint8Array;
   /** Told about a rebuild or a long catching up of the catalog. */
   readonly onProgress?: ProgressListener;
+  /** True: where there is no journal yet nothing is made, and CATALOG_VAULT_MISSING is thrown. */
+  readonly mustExist?: boolean;
   /** Instead of the folder `journal`. */
   readonly storage?: SegmentStorage;
   /** See `JournalWriterOptions`. */
@@ -96,10 +98,13 @@ export class Vault {
   /**
    * Takes the vault's lock, recovers the journal and brings the catalog up to it (rebuilds it where it is missing, damaged or
    * of another version, and says so in the log).
-   * @throws CATALOG_VAULT_LOCKED, CATALOG_VAULT_UNWRITABLE, CATALOG_OTHER_JOURNAL, CATALOG_AHEAD_OF_JOURNAL,
+   * @throws CATALOG_VAULT_MISSING (with `mustExist`), CATALOG_VAULT_LOCKED, CATALOG_VAULT_UNWRITABLE, CATALOG_OTHER_JOURNAL, CATALOG_AHEAD_OF_JOURNAL,
    * CATALOG_RECORD_INVALID, CATALOG_STORAGE_FAILED, JOURNAL_*; nothing stays locked then.
    */
   static async open(options: VaultOptions): Promise<Vault> {
+    if (options.mustExist && !existsSync(vaultFiles(options.dir).journal)) {
+      throw catalogErrors.make('CATALOG_VAULT_MISSING', `there is no journal in ${options.dir}`);
+    }
     const lock = VaultLock.take(options.dir, options.clock.wallMs());
     const vault = new Vault(options, lock);
     try {

@@ -39,6 +39,8 @@ async function perform(
   config: Config,
   context: CommandContext,
 ): Promise<unknown> {
+  // Journals, catalogs and exports hold mail: nobody else reads them.
+  process.umask(0o077);
   const line = progressLine(context.io, context.adapters.clock);
   const running = { progress: line.show, signal: context.signal };
   try {
@@ -48,7 +50,8 @@ async function perform(
       const answer = await askService(service, operation, input, running);
       if (answer !== NO_SERVICE) return answer;
     }
-    const log = createLog(config.log.level === 'info' ? 'warn' : config.log.level);
+    // What happens to single accounts is in the result.
+    const log = createLog(config.log.level === 'info' ? 'error' : config.log.level);
     const output = await operation.handler(
       inProcessCore({ config, adapters: context.adapters, log }),
       input as never,

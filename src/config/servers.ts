@@ -50,6 +50,14 @@ export function directoryOf(config: Config, server: string): DirectoryConfig | u
   return config.directories[accounts.directory ?? (Object.keys(config.directories)[0] as string)];
 }
 
+/** Looks up the secrets that following the servers needs; those of what is only named (a pair's directory) are not. @throws CONFIG_SECRET_MISSING */
+export function checkUsedSecrets(config: Config): void {
+  for (const server of shadowedServers(config)) {
+    checkSecrets(serverNamed(config, server));
+    checkSecrets(directoryOf(config, server));
+  }
+}
+
 /** Looks every secret below `value` up once, so that one that is missing is told before work begins. @throws CONFIG_SECRET_MISSING */
 export function checkSecrets(value: unknown): void {
   if (value instanceof Secret) value.reveal();

@@ -72,6 +72,7 @@ export const restore = defineOperation({
     messagesRestored: count,
     bytesRestored: count,
     elapsedMs: z.number(),
+    hint: z.string().optional(),
     problems,
   }),
   positional: ['server'],

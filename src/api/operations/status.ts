@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { shadowedServers } from '../../config/index.ts';
 import { hasCode } from '../../lib/index.ts';
@@ -122,8 +121,8 @@ interface Replica {
 
 /** What the catalog knows; nothing where there is no journal, and the error where it cannot be read. */
 async function replicaOf(core: Core, server: string): Promise<Replica> {
-  if (!(await exists(join(core.vaultDir(server), 'catalog.sqlite')))) return {};
   try {
+    if (!(await exists(core.vaultDir(server)))) return {};
     return await core.withReader(server, async ({ catalog }) => {
       const { accounts, messages } = catalog.totals();
       const last = catalog.lastCommit();
@@ -144,6 +143,9 @@ async function replicaOf(core: Core, server: string): Promise<Replica> {
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
-    () => false,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
   );
 }

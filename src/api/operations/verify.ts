@@ -54,7 +54,9 @@ export const verify = defineOperation({
   placement: 'needs-vault-writer',
   longRunning: true,
   sentence: (input) => `compared ${input.server} with its replica`,
-  outcome: (output) => (output.problems.length > 0 ? 'partial' : output.equal ? 'done' : 'differs'),
+  // A difference is certain, a problem is only what could not be compared.
+  outcome: (output) =>
+    output.differenceCount > 0 ? 'differs' : output.problems.length > 0 ? 'partial' : 'done',
   async handler(core, input, context) {
     serverNamed(core.config, input.server);
     const moment = input.at === undefined ? undefined : await resolveAt(core, input.server, input.at);

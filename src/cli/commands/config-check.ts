@@ -1,5 +1,5 @@
 /** `understudy config check`: reads the file and looks every secret up, and changes nothing. */
-import { checkSecrets, loadConfig, shadowedServers } from '../../config/index.ts';
+import { checkUsedSecrets, loadConfig, shadowedServers } from '../../config/index.ts';
 import { loadKeyFile } from '../../journal/index.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { OwnCommand } from './index.ts';
@@ -10,7 +10,7 @@ export const configCheck: OwnCommand = {
     command.description('Say whether the configuration is right and every secret in place.').action(() =>
       run(async ({ configFile, io, json }) => {
         const config = loadConfig(configFile);
-        checkSecrets(config);
+        checkUsedSecrets(config);
         const keyFile = config.journal.encryption?.keyFile;
         if (keyFile !== undefined) await loadKeyFile(keyFile);
         const report = {

@@ -1,6 +1,6 @@
 /** `understudy run`: the service in the foreground, until SIGINT or SIGTERM. */
 import { startService } from '../../api/index.ts';
-import { checkSecrets, loadConfig } from '../../config/index.ts';
+import { checkUsedSecrets, loadConfig } from '../../config/index.ts';
 import { createLog } from '../../lib/index.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { OwnCommand } from './index.ts';
@@ -14,10 +14,11 @@ export const run: OwnCommand = {
       )
       .action(() =>
         run(async ({ configFile, adapters, entry, signal }) => {
+          process.umask(0o077);
           const config = loadConfig(configFile);
           const log = createLog(config.log.level).child({ site: config.site });
           for (const warning of config.warnings) log.warn({ file: config.file }, warning);
-          checkSecrets(config);
+          checkUsedSecrets(config);
           const service = await startService({ config, adapters, log }, entry);
           await aborted(signal);
           log.info({}, 'stopping');

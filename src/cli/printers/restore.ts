@@ -18,7 +18,8 @@ export function printRestore(output: Outputs['restore']): string {
       ? ''
       : table(['account', 'mailbox', 'mailbox was', 'there', verb, 'bytes', 'identity'], rows, [3, 4, 5]);
   const sum = `${counted(output.messagesRestored, 'message')} (${bytes(output.bytesRestored)}) ${verb}, ${number(output.messagesPresent)} of ${number(output.messagesWanted)} were there, as of lsn:${output.at}, in ${duration(output.elapsedMs)}\n`;
-  return `${list}${output.server}: ${sum}${printProblems(output.problems)}`;
+  const hint = output.hint === undefined ? '' : `${output.hint}\n`;
+  return `${list}${output.server}: ${sum}${hint}${printProblems(output.problems)}`;
 }
 
 function identity({

@@ -171,6 +171,12 @@ export const mailErrors = defineErrors({
       'A change was pushed for an account that is being restored; it is journaled when the restore ends.',
     remedy: 'Nothing to do: the restore ends with a look at the whole account.',
   },
+  MAIL_NOTHING_SHADOWED: {
+    kind: 'refused',
+    retry: 'after-repair',
+    summary: 'There is no replica of the server yet, so nothing can be restored from it or compared with it.',
+    remedy: 'Shadow the server first: `understudy shadow SERVER --once`.',
+  },
   MAIL_INTERNAL: {
     kind: 'failed',
     retry: 'later',

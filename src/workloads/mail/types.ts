@@ -99,6 +99,8 @@ export interface RestoreReport {
   readonly messagesRestored: number;
   readonly bytesRestored: number;
   readonly elapsedMs: number;
+  /** Nothing was missing now, but there is an earlier point from which something is: how to ask for it. */
+  readonly hint?: string;
   readonly problems: readonly Problem[];
 }
 

@@ -1,1 +1,2 @@
 export { restoreMail } from './restore.ts';
+export { requireShadowed } from './wanted.ts';

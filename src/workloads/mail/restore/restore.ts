@@ -21,7 +21,7 @@ import { asideName } from './aside.ts';
 import { type MailboxRestore, type Pins, restoreMailbox } from './mailbox.ts';
 import { pinsOf } from './pins.ts';
 import { chooseTarget, planMessages } from './plan.ts';
-import { type Wanted, wantedOf } from './wanted.ts';
+import { removalHint, type Wanted, wantedOf } from './wanted.ts';
 
 /**
  * Idempotent: interrupted or repeated it does what is left. Errors: CATALOG_ACCOUNT_UNKNOWN,
@@ -117,8 +117,17 @@ class AccountsRestore {
       messagesRestored: this.#request.dryRun ? this.#totals.planned : this.#totals.restored,
       bytesRestored: this.#request.dryRun ? this.#totals.plannedBytes : this.#totals.bytes,
       elapsedMs: this.#deps.clock.monotonicMs() - this.#began,
+      ...this.#hint(),
       problems: this.#problems,
     };
+  }
+
+  /** Who gives no time and is told that nothing is missing may have lost it before the last look. */
+  #hint(): { hint?: string } {
+    const { account, mailbox, at } = this.#request;
+    if (at !== undefined || account === undefined || this.#totals.planned > 0) return {};
+    const hint = removalHint(this.#deps.vault, account, mailbox);
+    return hint === undefined ? {} : { hint };
   }
 
   async #upToDate(account: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** What a request means: which accounts, and which point of time. Checked before anything is done. */
-import { type MailboxRow, requireAccount, requireMailbox, type Vault } from '../../../catalog/index.ts';
+import { iso, type MailboxRow, requireAccount, requireMailbox, type Vault } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import { mailErrors } from '../errors.ts';
 import { normalizeRanges, parseSequenceSet, type UidRange } from '../imap/index.ts';
@@ -28,6 +28,7 @@ export function wantedOf(vault: Vault, request: RestoreRequest): Wanted {
   const { catalog } = vault;
   const now = vault.committedLsn;
   const { account, mailbox, uids } = request;
+  requireShadowed(vault);
   if (account === undefined) {
     const at = request.at ?? now;
     const rows = catalog.accounts(at).filter((row) => row.goneLsn === undefined || row.goneLsn > at);
@@ -116,4 +117,23 @@ function absent(vault: Vault, mailbox: MailboxRow, uids: string, ranges: readonl
       details: { account, mailbox: name, uids, at },
     },
   );
+}
+
+/** Without a commit there is nothing to go by: neither a restore nor a certificate. Error: MAIL_NOTHING_SHADOWED. */
+export function requireShadowed({ catalog, dir }: Vault): void {
+  if (catalog.firstCommit()) return;
+  throw mailErrors.make('MAIL_NOTHING_SHADOWED', `the vault ${dir} holds nothing yet`);
+}
+
+/** Where the largest of the last removals is to be found; undefined when nothing was ever removed. */
+export function removalHint({ catalog }: Vault, account: string, mailbox?: string): string | undefined {
+  const removals = catalog.removals({
+    account,
+    ...(mailbox === undefined ? {} : { mailbox }),
+    limit: POINTS_MOST,
+  });
+  const [largest] = removals.toSorted((a, b) => b.count - a.count);
+  if (!largest) return undefined;
+  const point = catalog.commitAtOrBefore((largest.lsn - 1) as Lsn)?.lsn ?? largest.lsn;
+  return `${largest.count} messages of ${account}/${largest.mailbox} were removed at ${iso(largest.time)}; they are there with --at lsn:${point}`;
 }

@@ -7,6 +7,7 @@ import { createHash, hash as digest, type Hash } from 'node:crypto';
 import { iso, type MailboxRow, type MessageRow, requireAccount } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import { type ImapConnection, type MailboxListing, normalizeFlags } from '../imap/index.ts';
+import { requireShadowed } from '../restore/index.ts';
 import { ConnectionPool, isOwnMailbox, problemOf } from '../shadow/index.ts';
 import type {
   ActionOptions,
@@ -31,6 +32,7 @@ export async function verifyMail(
   options: ActionOptions = {},
 ): Promise<VerifyReport> {
   const { vault, config } = deps;
+  requireShadowed(vault);
   const at = request.at ?? vault.committedLsn;
   const accounts = request.account
     ? [requireAccount(vault.catalog, request.account, at).account]
