@@ -30,6 +30,11 @@ const adapters: Adapters = {
     });
   },
 
+  async removeEmptyVault({ config, dir }) {
+    const { removeEmptyVault } = await import('./catalog/index.ts');
+    await removeEmptyVault({ dir, clock: systemClock, ...(await journalKey(config)) });
+  },
+
   async openReader({ config, dir, log }) {
     const { rebuildCatalog, VaultReader } = await import('./catalog/index.ts');
     const place = { dir, clock: systemClock, log, ...(await journalKey(config)) };

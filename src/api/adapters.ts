@@ -39,6 +39,8 @@ export interface Adapters {
   readonly clock: Clock;
   /** @throws CATALOG_VAULT_LOCKED, CATALOG_VAULT_UNWRITABLE, JOURNAL_… */
   openVault(place: VaultPlace): Promise<Vault>;
+  /** Removes a vault in which nothing was ever committed; any other, and one in use, is left alone. */
+  removeEmptyVault(place: VaultPlace): Promise<void>;
   /** @throws CATALOG_VAULT_MISSING, CATALOG_MISSING, JOURNAL_… */
   openReader(place: VaultPlace): Promise<VaultReader>;
   mail(): Promise<MailWorkload>;

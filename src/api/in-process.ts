@@ -1,5 +1,5 @@
 /** The core of a process of its own: opens what an operation needs and closes it after. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Vault } from '../catalog/index.ts';
 import { type Config, checkSecrets, directoryOf, serverNamed } from '../config/index.ts';
@@ -35,10 +35,9 @@ export function inProcessCore(parts: CoreParts): Core {
       try {
         return await work(vault);
       } finally {
-        const isEmpty = vault.committedLsn === 0;
         await vault.close();
         // A first try that came to nothing (a wrong password, a wrong host) leaves nothing behind.
-        if (isNew && isEmpty) rmSync(dir, { recursive: true, force: true });
+        if (isNew) await adapters.removeEmptyVault({ config, dir, log });
       }
     },
     async withReader(server, work) {

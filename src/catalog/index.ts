@@ -11,6 +11,7 @@ export type { CatalogEntry, FrameRow } from './fold.ts';
 export { type IndexedBody, indexBody } from './index-body.ts';
 export { internalDateMs } from './internal-date.ts';
 export { requireAccount, requireMailbox } from './names.ts';
+export { removeEmptyVault } from './remove-empty.ts';
 export { iso, parseAt } from './resolve-at.ts';
 export * from './types.ts';
 export { parseUidSet } from './uid-set.ts';

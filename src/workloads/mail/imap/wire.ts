@@ -190,7 +190,6 @@ export class Wire implements ReadTarget {
   /** Like `command`, but a status other than OK is an error with its code. */
   async ok(name: string, parts: CommandParts, options: CommandOptions = {}): Promise<StatusResponse> {
     const status = await this.command(name, parts, options);
-    if (process.env['TMTRACE']) console.error('TRACE', this.place, name, status.status, status.text);
     if (status.status !== 'OK') throw refusal(this.place, name, status);
     return status;
   }

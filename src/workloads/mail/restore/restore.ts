@@ -124,8 +124,9 @@ class AccountsRestore {
 
   /** Who gives no time and is told that nothing is missing may have lost it before the last look. */
   #hint(): { hint?: string } {
-    const { account, mailbox, at } = this.#request;
-    if (at !== undefined || account === undefined || this.#totals.planned > 0) return {};
+    const { account, mailbox, uids, at } = this.#request;
+    const named = uids !== undefined || at !== undefined;
+    if (named || account === undefined || this.#totals.planned > 0) return {};
     const hint = removalHint(this.#deps.vault, account, mailbox);
     return hint === undefined ? {} : { hint };
   }

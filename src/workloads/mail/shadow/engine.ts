@@ -34,6 +34,9 @@ const SERVER_RETRY_MOST_MS = 60_000;
 /** Events that change which mailboxes there are: the whole account is looked at. */
 const TREE_EVENTS = /^Mailbox/;
 
+/** Events of a mailbox that is made, before anything is in it. */
+const MAKING_EVENTS: ReadonlySet<string> = new Set(['MailboxCreate', 'MailboxSubscribe']);
+
 export function startShadow(deps: MailDeps): ShadowEngine {
   return new Engine(deps);
 }
@@ -88,7 +91,11 @@ class Engine implements ShadowEngine {
       if (mailbox === undefined || TREE_EVENTS.test(name)) whole = true;
       else mailboxes.add(mailbox);
     }
-    const result = await this.#follower.look(event.user, whole ? 'account' : mailboxes, 'now');
+    const look = this.#follower.look(event.user, whole ? 'account' : mailboxes, 'now');
+    // Dovecot makes INBOX and what is set to `auto` when somebody first opens it, and that may be our own look: it
+    // would wait for this answer, and this answer for its end. No mail is in what was just made.
+    if (event.changes.length > 0 && event.changes.every(({ name }) => MAKING_EVENTS.has(name))) return;
+    const result = await look;
     if (!result.ok) throw result.error;
   }
 
