@@ -15,6 +15,12 @@ const LARGE_MESSAGES_BYTES = 64 * 1024 * 1024;
 const CONNECT_MOST_MS = 10_000;
 const GREETING_MOST_MS = 30_000;
 
+/**
+ * After this a connection is not kept once more: a Dovecot session whose indexes were damaged and made anew by another
+ * one may go on with the old ones, and never see a new mailbox.
+ */
+const WARM_MOST_MS = 60_000;
+
 export class ConnectionPool {
   readonly #deps: MailDeps;
   readonly #keepWarm: number;
@@ -23,6 +29,7 @@ export class ConnectionPool {
   readonly #traits: ServerTraits = {};
   /** Oldest use first. */
   readonly #warm = new Map<string, ImapConnection>();
+  readonly #loggedInAtMs = new WeakMap<ImapConnection, number>();
   readonly #closing = new AbortController();
   #inUse = 0;
 
@@ -61,14 +68,16 @@ export class ConnectionPool {
   }
 
   /** A connection outside the pool, the caller's to close: for IDLE. */
-  connect(account: string): Promise<ImapConnection> {
-    return ImapConnection.connect({
+  async connect(account: string): Promise<ImapConnection> {
+    const connection = await ImapConnection.connect({
       ...connectOptions(this.#deps, account),
       budget: this.#budget,
       traits: this.#traits,
       signal: this.#closing.signal,
       ...(this.#bandwidth ? { throttle: this.#bandwidth } : {}),
     });
+    this.#loggedInAtMs.set(connection, this.#deps.clock.monotonicMs());
+    return connection;
   }
 
   /** Ends all connections at once; what is under way fails with MAIL_CONNECTION_LOST. */
@@ -87,6 +96,11 @@ export class ConnectionPool {
   #keep(account: string, connection: ImapConnection): void {
     if (connection.failure || this.#closing.signal.aborted || this.#keepWarm === 0) {
       connection.close();
+      return;
+    }
+    const since = this.#loggedInAtMs.get(connection) ?? 0;
+    if (this.#deps.clock.monotonicMs() - since > WARM_MOST_MS) {
+      void connection.logout();
       return;
     }
     this.#warm.set(account, connection);

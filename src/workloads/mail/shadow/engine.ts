@@ -34,6 +34,9 @@ const SERVER_RETRY_MOST_MS = 60_000;
 /** Events that change which mailboxes there are: the whole account is looked at. */
 const TREE_EVENTS = /^Mailbox/;
 
+/** Dovecot tells of a mailbox made, renamed or deleted before LIST shows it: it is looked for again after this. */
+const TREE_SHOWS_AFTER_MS = 1_000;
+
 /** Events of a mailbox that is made, before anything is in it. */
 const MAKING_EVENTS: ReadonlySet<string> = new Set(['MailboxCreate', 'MailboxSubscribe']);
 
@@ -92,11 +95,17 @@ class Engine implements ShadowEngine {
       else mailboxes.add(mailbox);
     }
     const look = this.#follower.look(event.user, whole ? 'account' : mailboxes, 'now');
+    if (event.changes.some(({ name }) => TREE_EVENTS.test(name))) void this.#lookAgain(event.user);
     // Dovecot makes INBOX and what is set to `auto` when somebody first opens it, and that may be our own look: it
     // would wait for this answer, and this answer for its end. No mail is in what was just made.
     if (event.changes.length > 0 && event.changes.every(({ name }) => MAKING_EVENTS.has(name))) return;
     const result = await look;
     if (!result.ok) throw result.error;
+  }
+
+  async #lookAgain(account: string): Promise<void> {
+    await this.#pause(TREE_SHOWS_AFTER_MS);
+    await this.#follower.look(account, 'account', 'soon');
   }
 
   pass(options: ActionOptions = {}): Promise<ShadowSummary> {
