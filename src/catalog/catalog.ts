@@ -662,7 +662,7 @@ const LSN_MAX = 2 ** 53 - 1;
 const busyTimeoutMs = 10_000;
 const flagSetsKept = 10_000;
 /** Negative = KiB. */
-const cachePages = -32 * 1024;
+const cachePages = -16 * 1024;
 
 /**
  * NORMAL: after a loss of power the newest transactions may be missing, never half there; the vault folds them
