@@ -36,7 +36,7 @@ async function becomesEqual(lab: MailLab, engine: ShadowEngine): Promise<number>
 async function followDay(t: TestContext, lab: MailLab, engine: ShadowEngine): Promise<void> {
   const seed = process.env['UNDERSTUDY_SEED'] ?? String(Math.floor(Math.random() * 1e9));
   t.diagnostic(`UNDERSTUDY_SEED=${seed}`);
-  const day = await RandomDay.begin(lab.dovecot, seed);
+  const day = await RandomDay.begin(lab.dovecot, seed, { renameInbox: false });
   t.after(() => day.end());
   const took: number[] = [];
   try {

@@ -50,14 +50,23 @@ export class RandomDay {
   readonly #actors: Actor[] = [];
   readonly #dovecot: Dovecot;
   readonly #lmtp: LmtpClient;
+  readonly #renameInbox: boolean;
 
-  static async begin(dovecot: Dovecot, seed: string | number): Promise<RandomDay> {
+  /**
+   * `renameInbox: false` leaves that out: it makes Dovecot damage the indexes of an mdbox under sessions that are open for
+   * long, up to crashes, and they never see the mailboxes right again.
+   */
+  static async begin(
+    dovecot: Dovecot,
+    seed: string | number,
+    options: { readonly renameInbox?: boolean } = {},
+  ): Promise<RandomDay> {
     const lmtp = await connectLmtp({
       host: dovecot.address,
       port: dovecot.lmtpPort,
       connections: dovecot.accounts.length,
     });
-    const day = new RandomDay(dovecot, lmtp);
+    const day = new RandomDay(dovecot, lmtp, options.renameInbox ?? true);
     for (const account of dovecot.accounts) {
       const client = await ImapClient.open(dovecot, account);
       day.#actors.push({ account, random: new Random(`${seed} ${account}`), client, sent: 0 });
@@ -65,8 +74,9 @@ export class RandomDay {
     return day;
   }
 
-  private constructor(dovecot: Dovecot, lmtp: LmtpClient) {
+  private constructor(dovecot: Dovecot, lmtp: LmtpClient, renameInbox: boolean) {
     this.#dovecot = dovecot;
+    this.#renameInbox = renameInbox;
     this.#lmtp = lmtp;
   }
 
@@ -163,6 +173,7 @@ export class RandomDay {
       weight: 5,
       item: async (actor) => {
         const [from, to] = [await anyMailbox(actor), actor.random.pick(names)];
+        if (from === 'INBOX' && !this.#renameInbox) return 'rename nothing';
         return said(`rename ${from} to ${to}`, await actor.client.rename(from, to));
       },
     },

@@ -303,4 +303,4 @@ export class Follower {
 const EVERY_ACCOUNT_PASSES = 20;
 
 /** Looks under way get so long to end by themselves. */
-const STOP_WITHIN_MS = 5_000;
+const STOP_WITHIN_MS = 500;
