@@ -37,7 +37,7 @@ async function followDay(t: TestContext, lab: MailLab, engine: ShadowEngine): Pr
   const seed = process.env['UNDERSTUDY_SEED'] ?? String(Math.floor(Math.random() * 1e9));
   t.diagnostic(`UNDERSTUDY_SEED=${seed}`);
   const day = await RandomDay.begin(lab.dovecot, seed, { renameInbox: false });
-  t.after(() => day.end());
+  lab.after(() => day.end());
   const took: number[] = [];
   try {
     while (!engine.status().firstPassDone) await delay(10);
@@ -59,7 +59,7 @@ async function followDay(t: TestContext, lab: MailLab, engine: ShadowEngine): Pr
 async function follow(t: TestContext, options: MailLabOptions): Promise<void> {
   const lab = await MailLab.start(t, { accounts: 3, ...options });
   const engine = startShadow(await lab.deps());
-  t.after(() => engine.stop());
+  lab.after(() => engine.stop());
   await followDay(t, lab, engine);
 }
 
@@ -96,7 +96,7 @@ describe('the engine', { skip: serversMissing }, () => {
         serverLines: ['shadow: { sweep: 6s, watch: 0 }'],
       });
       engine = startShadow(await lab.deps());
-      t.after(() => engine?.stop());
+      lab.after(() => engine?.stop());
       await followDay(t, lab, engine);
     });
   }

@@ -101,7 +101,7 @@ describe('a random day', { skip: serversMissing }, () => {
       await withSeed(t, async (seed) => {
         const lab = await MailLab.start(t, { ...options, accounts: ACCOUNTS });
         const day = await RandomDay.begin(lab.dovecot, seed);
-        t.after(() => day.end());
+        lab.after(() => day.end());
         const random = new Random(seed);
         const points: QuietPoint[] = [];
         try {

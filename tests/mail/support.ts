@@ -64,14 +64,19 @@ export class MailLab {
   readonly vaultDir: string;
   readonly #t: TestContext;
   readonly #log: Log;
+  readonly #endings: (() => unknown)[] = [];
   #vault: Vault | undefined;
 
   /** Starts a server; it, the vault opened here and all files end with the test. */
   static async start(t: TestContext, options: MailLabOptions = {}): Promise<MailLab> {
     // Nothing here cuts the power of the mail server: its fsync would only cost time.
     const dovecot = await startDovecot({ fsync: 'never', ...options });
-    t.after(() => dovecot.stop());
-    return new MailLab(t, dovecot, options);
+    try {
+      return new MailLab(t, dovecot, options);
+    } finally {
+      // After what the lab itself has to end: a session that is still open makes the server linger.
+      t.after(() => dovecot.stop());
+    }
   }
 
   constructor(t: TestContext, dovecot: Dovecot, options: MailLabOptions = {}) {
@@ -84,7 +89,17 @@ export class MailLab {
     writeFileSync(this.configFile, configuration(dovecot, dataDir, options));
     this.config = loadConfig(this.configFile);
     this.vaultDir = join(dataDir, SERVER);
-    t.after(() => this.closeVault());
+    t.after(() => this.#end());
+  }
+
+  /** Does `work` when the test ends, before the vault is closed and the server stopped; the last one first. */
+  after(work: () => unknown): void {
+    this.#endings.push(work);
+  }
+
+  async #end(): Promise<void> {
+    for (const work of this.#endings.splice(0).reverse()) await work();
+    await this.closeVault();
   }
 
   /** The vault, opened at the first use. */

@@ -3,7 +3,7 @@
  * mailboxes, then additions and flags everywhere, then removals; so that a message that was moved is in two
  * places for a moment and never in none.
  */
-import type { MailboxRow } from '../../../catalog/index.ts';
+import type { MailboxRow, MessageRow } from '../../../catalog/index.ts';
 import type { StepRecord } from '../../../journal/index.ts';
 import { hasCode } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
@@ -13,20 +13,24 @@ import {
   type ImapConnection,
   type MailboxListing,
   type Namespaces,
+  rangesHold,
+  uidsOfRanges,
 } from '../imap/index.ts';
 import { withAccountLock } from './account-lock.ts';
 import type { Unfetchable } from './bodies.ts';
 import type { AccountOutcome, FollowContext } from './context.ts';
 import { followMailbox, type MailboxOutcome, type Totals } from './mailbox.ts';
 import type { LookScope } from './queue.ts';
-import { compareTrees, type FollowedMailbox, type ListedMailbox } from './tree.ts';
+import { compareTrees, type FollowedMailbox, type ListedMailbox, type TreeChanges } from './tree.ts';
 
 /** A connection that broke is replaced so often without any message having come, before the account is set aside. */
 const ATTEMPTS_WITHOUT_PROGRESS = 3;
 /** So many messages that break the connection one after the other are no fault of the messages. */
 const GIVEN_UP_IN_A_ROW = 10;
 /** A mailbox listed as unchanged may have received what another lost: so often the tree is read again for it. */
-const LOOKS_FOR_MOVED = 3;
+const LOOKS_FOR_MOVED = 10;
+/** Of so many removed messages it is worth while to ask where else they are. */
+const REMOVED_ASKED_FOR = 1_000;
 
 /**
  * Looks at the account, or at the named mailboxes of it. Errors are those of the connection or of the journal;
@@ -171,34 +175,102 @@ class AccountFollow {
       );
       gone = changes.gone.filter(({ name }) => !closed.has(name));
       this.#mailboxes = listed.length;
-      const structure = [...changes.structure, ...this.#subscriptionChange(subscriptions)];
-      for (const { id, listed: mailbox, known } of changes.followed) {
-        if (!known && mailbox.messages === 0) structure.push(positionOf(id, mailbox));
-      }
-      const replaced = changes.structure.flatMap((record) =>
-        record.t === 'mailbox-gone' ? [record.id] : [],
-      );
-      if (replaced.length > 0) {
-        // Their messages go with this very step, so the checkpoint comes before it.
-        await this.#markBurst([...replaced, ...gone.map(({ id }) => id)]);
-        this.#countRemoved(this.#messagesOf(replaced));
-      }
-      if (structure.length > 0) await this.#commit(structure);
+      const { early, late, earlyIds } = this.#inOrder(changes, vault.catalog.mailboxes(this.#account));
+      late.push(...this.#subscriptionChange(subscriptions));
+      if (early.length > 0) await this.#commit(early);
       const changed = changes.followed.filter(
         (followed) =>
           this.#mayHaveChanged(followed) ||
           (named.has(followed.listed.name) && !this.#outcomes.has(followed.id)),
       );
-      for (const { id, listed: mailbox, known } of changed) {
-        await this.#follow(connection, id, mailbox.name, mailbox.uidValidity, known, mailbox.uidNext);
+      const isEarly = ({ id, known }: FollowedMailbox) => known !== undefined || earlyIds.has(id);
+      const seen = [await this.#followAll(connection, changed.filter(isEarly))];
+      const replaced = late.flatMap((record) => (record.t === 'mailbox-gone' ? [record.id] : []));
+      if (replaced.length > 0) {
+        // Their messages go with this very step, so the checkpoint comes before it.
+        await this.#markBurst([...replaced, ...gone.map(({ id }) => id)]);
+        this.#countRemoved(this.#messagesOf(replaced));
       }
+      if (late.length > 0) await this.#commit(late);
+      seen.push(
+        await this.#followAll(
+          connection,
+          changed.filter((followed) => !isEarly(followed)),
+        ),
+      );
       const removals =
         gone.length > 0 || [...this.#outcomes.values()].some(({ vanished }) => vanished.length > 0);
-      if (!removals || (look > 1 && changed.length === 0)) break;
+      if (!removals) break;
+      // A message that was removed may have been moved on before we saw it where it came, which leaves a gap there.
+      const settled = seen.every(({ gaps, vanished }) => !gaps && !vanished);
+      if (look > 1 && (settled || this.#areElsewhere(gone))) break;
     }
     await this.#remove(gone);
     // Reported once all the others are up to date.
     for (const error of unreadable.values()) throw error;
+  }
+
+  /**
+   * Mailboxes that can be made before anything is taken away, and the other changes of the tree: a mailbox whose name
+   * is in use takes its place.
+   */
+  #inOrder(
+    { structure, followed }: TreeChanges,
+    known: readonly MailboxRow[],
+  ): { early: StepRecord[]; late: StepRecord[]; earlyIds: ReadonlySet<MailboxRow['id']> } {
+    const names = new Set(known.map(({ name }) => name));
+    const isEarly = (record: StepRecord) => record.t === 'mailbox' && !names.has(record.name);
+    const early = structure.filter(isEarly);
+    const late = structure.filter((record) => !isEarly(record));
+    const earlyIds = new Set(early.flatMap((record) => (record.t === 'mailbox' ? [record.id] : [])));
+    for (const { id, listed, known: row } of followed) {
+      if (!row && listed.messages === 0) (earlyIds.has(id) ? early : late).push(positionOf(id, listed));
+    }
+    return { early, late, earlyIds };
+  }
+
+  /** `gaps`: a UID was given and is gone already. `vanished`: messages were removed since the last look. */
+  async #followAll(
+    connection: ImapConnection,
+    mailboxes: readonly FollowedMailbox[],
+  ): Promise<{ gaps: boolean; vanished: boolean }> {
+    const seen = { gaps: false, vanished: false };
+    for (const { id, listed, known } of mailboxes) {
+      const before = countOfRanges(this.#outcomes.get(id)?.vanished ?? []);
+      const outcome = await this.#follow(
+        connection,
+        id,
+        listed.name,
+        listed.uidValidity,
+        known,
+        listed.uidNext,
+      );
+      seen.gaps ||= outcome.gaps;
+      seen.vanished ||= countOfRanges(outcome.vanished) > before;
+    }
+    return seen;
+  }
+
+  /** Whether every message that is about to be removed is in another place too. */
+  #areElsewhere(gone: readonly MailboxRow[]): boolean {
+    const { catalog } = this.#context.deps.vault;
+    let removed = this.#messagesOf(gone.map(({ id }) => id));
+    for (const { vanished } of this.#outcomes.values()) removed += countOfRanges(vanished);
+    if (removed > REMOVED_ASKED_FOR) return false;
+    const goneIds = new Set(gone.map(({ id }) => id));
+    const stays = ({ mailboxId, uid }: { mailboxId: MailboxRow['id']; uid: number }) =>
+      !goneIds.has(mailboxId) && !rangesHold(this.#outcomes.get(mailboxId)?.vanished ?? [], uid);
+    const isElsewhere = (message: MessageRow) => catalog.placesOfBody(message.bodyLsn).some(stays);
+    for (const { id } of gone) {
+      for (const message of catalog.iterateMessages(id)) if (!isElsewhere(message)) return false;
+    }
+    for (const [id, { vanished }] of this.#outcomes) {
+      for (const uid of uidsOfRanges(vanished)) {
+        const message = catalog.messages(id as MailboxRow['id'], { afterUid: uid - 1, limit: 1 })[0];
+        if (message?.uid === uid && !isElsewhere(message)) return false;
+      }
+    }
+    return true;
   }
 
   /** `closed`: mailboxes that are there and cannot be opened now, with the reason. */

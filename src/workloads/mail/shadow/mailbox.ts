@@ -50,6 +50,8 @@ export interface Totals {
 export interface MailboxOutcome {
   /** UIDs that the replica holds and the server no longer. */
   vanished: UidRange[];
+  /** UIDs that were given since the last look and that the server does not show: messages that came and went. */
+  gaps: boolean;
   /** To be committed with the removals; absent when nothing moved. */
   position: PositionRecord | undefined;
 }
@@ -82,8 +84,11 @@ class MailboxFollow {
   readonly #job: MailboxJob;
   readonly #outcome: MailboxOutcome = {
     vanished: [],
+    gaps: false,
     position: undefined,
   };
+  /** New messages seen, those set aside included. */
+  #came = 0;
   /** UIDs below the known UIDNEXT that the server shows and the replica lacks. */
   readonly #missing: number[] = [];
   #flagChanges: StepRecord[] = [];
@@ -126,6 +131,7 @@ class MailboxFollow {
       await this.#settle();
     }
 
+    this.#outcome.gaps = uidNext - (known?.uidNext ?? 1) > this.#came;
     const moved = known?.uidNext !== uidNext || known.highestModSeq !== mailbox.highestModSeq;
     if (this.#outcome.vanished.length > 0 || (moved && !this.#positioned)) {
       this.#outcome.position = this.#position(uidNext, mailbox.highestModSeq);
@@ -276,6 +282,7 @@ class MailboxFollow {
         unfetchable,
       },
       async (window) => {
+        this.#came += window.records.filter(({ uid }) => uid >= (known?.uidNext ?? 1)).length;
         const news = window.records.filter((record) => record.t === 'message' || this.#isNews(record));
         const added = window.records.reduce((count, record) => count + (record.t === 'message' ? 1 : 0), 0);
         reached = Math.max(reached, Math.min(window.upTo + 1, uidNext));
