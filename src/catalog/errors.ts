@@ -37,7 +37,8 @@ export const catalogErrors = defineErrors({
     kind: 'refused',
     retry: 'after-repair',
     summary: 'The catalog lacks the newest commits, no writer is there to add them, and this process cannot.',
-    remedy: 'Run: understudy catalog rebuild SERVER, as a user who may write to the data folder',
+    remedy:
+      'Make space on the file system of dataDir or of the folder for temporary files, or run as a user who may write to the data folder: understudy catalog rebuild SERVER',
   },
   CATALOG_RECORD_INVALID: {
     kind: 'failed',

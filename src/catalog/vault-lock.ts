@@ -26,7 +26,7 @@ export class VaultLock {
 
   /**
    * Makes the folder if need be and takes the lock at once or not at all. Errors: CATALOG_VAULT_LOCKED (names the
-   * holder), CATALOG_VAULT_UNWRITABLE.
+   * holder), CATALOG_VAULT_UNWRITABLE, CATALOG_STORAGE_FAILED (the disk is full or failing).
    */
   static take(dir: string, nowMs: number): VaultLock {
     const noteFile = join(dir, 'lock.json');
@@ -41,10 +41,14 @@ export class VaultLock {
     } catch (error) {
       db?.close();
       if (isBusy(error)) throw lockedError(dir);
-      throw catalogErrors.make('CATALOG_VAULT_UNWRITABLE', `cannot write to ${dir}: ${messageOf(error)}`, {
-        cause: error,
-        details: { dir },
-      });
+      throw catalogErrors.make(
+        isFull(error) ? 'CATALOG_STORAGE_FAILED' : 'CATALOG_VAULT_UNWRITABLE',
+        `cannot write to ${dir}: ${messageOf(error)}`,
+        {
+          cause: error,
+          details: { dir },
+        },
+      );
     }
   }
 
@@ -72,8 +76,15 @@ export class VaultLock {
 }
 
 const SQLITE_BUSY = 5;
+const SQLITE_IOERR = 10;
+const SQLITE_FULL = 13;
 /** Longer than `isHeld` of another process needs, so that a look is not taken for a holder. */
 const probeMs = 250;
+
+function isFull(error: unknown): boolean {
+  const { code, errcode = 0 } = error as { code?: string; errcode?: number };
+  return code === 'ENOSPC' || errcode % 256 === SQLITE_FULL || errcode % 256 === SQLITE_IOERR;
+}
 
 function isBusy(error: unknown): boolean {
   return ((error as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY;

@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { JournalReader, Lsn } from '../journal/index.ts';
-import { type Clock, type Log, silentLog } from '../lib/index.ts';
+import { type Clock, hasCode, type Log, messageOf, silentLog } from '../lib/index.ts';
 import { Catalog } from './catalog.ts';
-import { assertFits, openCatalogForWriting, openJournal } from './catch-up.ts';
+import { assertFits, foldTail, openCatalogForWriting, openJournal } from './catch-up.ts';
 import { catalogErrors } from './errors.ts';
 import { vaultFiles } from './vault-files.ts';
 import { VaultLock } from './vault-lock.ts';
@@ -22,7 +24,8 @@ export class VaultReader {
 
   /**
    * While a writer lives the catalog may lag a few commits behind the journal: that is normal. When none does and the catalog
-   * lacks commits (the writer was killed), they are added first, under the vault's lock.
+   * lacks commits (the writer was killed), they are added first, under the vault's lock; where the vault cannot be written to (its
+   * disk is full), they are added to a copy in the folder for temporary files, which lives as long as this reader.
    * @throws CATALOG_VAULT_MISSING, CATALOG_MISSING, CATALOG_SCHEMA_OTHER, CATALOG_DAMAGED, CATALOG_OTHER_JOURNAL, CATALOG_AHEAD_OF_JOURNAL,
    * CATALOG_BEHIND_JOURNAL, JOURNAL_KEY_*, JOURNAL_DAMAGED
    */
@@ -32,15 +35,29 @@ export class VaultReader {
     let journal: JournalReader | undefined;
     try {
       // First the catalog, then the journal: so what a writer adds in between never looks like a catalog ahead.
-      catalog = openCatalog(dir);
+      let unusable: unknown;
+      try {
+        catalog = openCatalog(dir);
+      } catch (error) {
+        // SQLite makes a file even to read.
+        if (!cannotWrite(error)) throw error;
+        unusable = error;
+      }
       const appliedLsn = catalog?.appliedLsn;
       journal = await openJournal(dir, key);
+      if (unusable) return await VaultReader.#openCopy(options, journal, unusable);
       if (!catalog || appliedLsn === undefined) throw missing(dir);
       assertFits({ journalId: catalog.journalId, appliedLsn }, journal, dir);
       if (appliedLsn < journal.committedLsn && !VaultLock.isHeld(dir)) {
-        await catchUp(options, journal);
+        try {
+          await catchUp(options, journal);
+        } catch (error) {
+          if (!cannotWrite(error)) throw behind(dir, journal, error);
+          catalog.close();
+          return await VaultReader.#openCopy(options, journal, error);
+        }
       }
-      return new VaultReader(dir, catalog, journal);
+      return new VaultReader(dir, catalog, journal, undefined);
     } catch (error) {
       catalog?.close();
       await journal?.close();
@@ -48,10 +65,44 @@ export class VaultReader {
     }
   }
 
-  private constructor(dir: string, catalog: Catalog, journal: JournalReader) {
+  /** A full disk must not stand between an operator and what the journal holds. */
+  static async #openCopy(
+    options: VaultReaderOptions,
+    journal: JournalReader,
+    reason: unknown,
+  ): Promise<VaultReader> {
+    const { dir, clock, log = silentLog } = options;
+    const copyDir = mkdtempSync(join(tmpdir(), 'understudy-catalog-'));
+    let copy: Catalog | undefined;
+    try {
+      if (VaultLock.isHeld(dir)) throw reason;
+      const { catalog } = vaultFiles(dir);
+      const file = join(copyDir, 'catalog.sqlite');
+      for (const suffix of ['', '-wal']) {
+        if (existsSync(catalog + suffix)) copyFileSync(catalog + suffix, file + suffix);
+      }
+      copy = Catalog.open(file);
+      assertFits(copy, journal, dir);
+      await foldTail(copy, { dir, reader: journal, clock, log });
+      log.warn(
+        { vault: dir, copy: file, err: reason },
+        'catalog cannot be brought up to date: reading a copy',
+      );
+      return new VaultReader(dir, copy, journal, copyDir);
+    } catch (error) {
+      copy?.close();
+      rmSync(copyDir, { recursive: true, force: true });
+      throw behind(dir, journal, error);
+    }
+  }
+
+  readonly #copyDir: string | undefined;
+
+  private constructor(dir: string, catalog: Catalog, journal: JournalReader, copyDir: string | undefined) {
     this.dir = dir;
     this.catalog = catalog;
     this.journal = journal;
+    this.#copyDir = copyDir;
   }
 
   /** The bytes of a message exactly as the server served them. @throws JOURNAL_DAMAGED, JOURNAL_NOT_A_BODY */
@@ -61,6 +112,7 @@ export class VaultReader {
 
   async close(): Promise<void> {
     this.catalog.close();
+    if (this.#copyDir) rmSync(this.#copyDir, { recursive: true, force: true });
     await this.journal.close();
   }
 }
@@ -76,19 +128,25 @@ function missing(dir: string): Error {
 
 async function catchUp(options: VaultReaderOptions, reader: JournalReader): Promise<void> {
   const { dir, clock, log = silentLog } = options;
-  let lock: VaultLock | undefined;
+  const lock = VaultLock.take(dir, clock.wallMs());
   try {
-    lock = VaultLock.take(dir, clock.wallMs());
     const catalog = await openCatalogForWriting({ dir, reader, clock, log });
     log.info({ vault: dir, appliedLsn: catalog.appliedLsn }, 'catalog brought up to its journal');
     catalog.close();
-  } catch (error) {
-    throw catalogErrors.make(
-      'CATALOG_BEHIND_JOURNAL',
-      `the catalog in ${dir} lacks commits up to lsn:${reader.committedLsn}, and cannot be brought up to date here`,
-      { cause: error },
-    );
   } finally {
-    lock?.release();
+    lock.release();
   }
+}
+
+/** The disk of the vault is full or failing, or we may not write there. */
+function cannotWrite(error: unknown): boolean {
+  return hasCode(error, 'CATALOG_STORAGE_FAILED') || hasCode(error, 'CATALOG_VAULT_UNWRITABLE');
+}
+
+function behind(dir: string, reader: JournalReader, cause: unknown): Error {
+  return catalogErrors.make(
+    'CATALOG_BEHIND_JOURNAL',
+    `the catalog in ${dir} lacks commits up to lsn:${reader.committedLsn}, and cannot be brought up to date here: ${messageOf(cause)}`,
+    { cause },
+  );
 }

@@ -1,10 +1,11 @@
 /** Goal: journal and catalog stay in step through commits, restarts and failures. Method: a real vault in a temporary folder. */
 import assert from 'node:assert/strict';
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { localStorage, type MailboxId, type SegmentStorage } from '../journal/index.ts';
 import { hasCode, silentLog, systemClock } from '../lib/index.ts';
+import { Catalog } from './catalog.ts';
 import { rebuildCatalog } from './catch-up.ts';
 import { dumpTables, mailboxRecord, sha256, temporaryFolder } from './testing.ts';
 import { Vault, type VaultOptions } from './vault.ts';
@@ -154,6 +155,19 @@ test('a catalog that is missing, damaged or behind is brought up; one that does 
     assert.equal(reader.catalog.messages(box(1)).length, 40);
     await reader.close();
     assert.deepEqual(dumpTables(files.catalog), whole);
+  });
+  await t.test('behind, where nothing may be written: a reader brings up a copy', async () => {
+    cpSync(`${files.catalog}.old`, files.catalog);
+    for (const suffix of ['-wal', '-shm']) rmSync(files.catalog + suffix, { force: true });
+    const blocked = `${dir}/lock.json`;
+    mkdirSync(blocked);
+    const reader = await VaultReader.open({ dir, clock });
+    assert.equal(reader.catalog.messages(box(1)).length, 40);
+    await reader.close();
+    rmdirSync(blocked);
+    const stale = Catalog.open(files.catalog, { readOnly: true });
+    assert.equal(stale.messages(box(1)).length, 20, 'the vault itself is as it was');
+    stale.close();
   });
   await t.test('rebuilt on demand', async () => {
     const { messages } = await rebuildCatalog({ dir, clock });

@@ -73,6 +73,7 @@ describe('a disk that is full', { skip: serversMissing }, () => {
       assert.ok(full.output.error.remedy.length > 0);
 
       // On the full disk: the journal is whole, and what it holds is served.
+      disk.fill();
       const verified = await understudyJson(disk.folder, 'journal', 'verify', SERVER);
       assert.deepEqual([verified.status, verified.output.ok], [0, true], JSON.stringify(verified.output));
       const before = await heldBy(lab);

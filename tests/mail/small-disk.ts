@@ -1,6 +1,6 @@
 /** A disk that can be filled and can grow: a tmpfs of its own for a data folder. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, statfsSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { temporaryDirectory } from '../lab/temp.ts';
@@ -13,6 +13,8 @@ export interface SmallDisk {
   readonly freeBytes: number;
   /** `6m`, as tmpfs takes it. What is on the disk stays. */
   resize(size: string): void;
+  /** Takes what is free, to the last byte. */
+  fill(): void;
   /** Fails when a process still has a file open there. May be repeated. */
   unmount(): void;
 }
@@ -36,6 +38,14 @@ export function mountSmallDisk(t: TestContext, size: string): SmallDisk | undefi
       return bavail * bsize;
     },
     resize: (wanted) => run('mount', '-o', `remount,size=${wanted}`, path),
+    fill: () => {
+      const file = openSync(join(path, 'filler'), 'a');
+      try {
+        while (disk.freeBytes > 0) writeSync(file, Buffer.alloc(disk.freeBytes));
+      } finally {
+        closeSync(file);
+      }
+    },
     unmount: () => {
       if (mounted) run('umount', path);
       mounted = false;

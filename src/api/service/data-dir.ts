@@ -6,7 +6,7 @@
  *   api-token        the bearer token of the HTTP interface, readable by its owner only
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeFolder, messageOf } from '../../lib/index.ts';
@@ -16,6 +16,10 @@ export interface ServiceNote {
   readonly pid: number;
   readonly url: string;
 }
+
+/** Room for any address. */
+const NOTE_BYTES = 1_024;
+const RESERVED = 'service.json.reserved';
 
 /** Holds the data folder for one service. */
 export class DataDir {
@@ -34,6 +38,8 @@ export class DataDir {
       makeFolder(dir, 0o700);
       db = new DatabaseSync(join(dir, 'service.sqlite'));
       db.exec('BEGIN EXCLUSIVE');
+      // The place for `announce` is taken now: the vaults may have filled the disk by then.
+      writeFileSync(join(dir, RESERVED), ' '.repeat(NOTE_BYTES), { mode: 0o644 });
       return new DataDir(db, dir);
     } catch (error) {
       db?.close();
@@ -58,7 +64,9 @@ export class DataDir {
   /** Says where this service answers. */
   announce(url: string): void {
     const note: ServiceNote = { pid: process.pid, url };
-    writeFileSync(join(this.#dir, 'service.json'), `${JSON.stringify(note)}\n`, { mode: 0o644 });
+    const reserved = join(this.#dir, RESERVED);
+    writeFileSync(reserved, `${JSON.stringify(note)}\n`.padEnd(NOTE_BYTES), { flag: 'r+' });
+    renameSync(reserved, join(this.#dir, 'service.json'));
   }
 
   /** The token of this folder's services; made at first use and kept. */
@@ -72,7 +80,7 @@ export class DataDir {
 
   release(): void {
     if (!this.#db.isOpen) return;
-    rmSync(join(this.#dir, 'service.json'), { force: true });
+    for (const file of ['service.json', RESERVED]) rmSync(join(this.#dir, file), { force: true });
     this.#db.close();
   }
 }

@@ -33,6 +33,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
   const stopThreads = () => Promise.all(threads.map((thread) => thread.stop()));
 
   try {
+    const token = dataDir.token();
     const vaults = new Map<string, ThreadHost>();
     for (const server of shadowedServers(config)) vaults.set(server, await startThread(server));
     const readers = lazily(() => startThread());
@@ -42,7 +43,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
       config,
       log,
       clock: parts.adapters.clock,
-      token: dataDir.token(),
+      token,
       threads: { vaults, operate: (...call) => operate({ core, vaults, readers }, ...call) },
     });
     dataDir.announce(http.url);
