@@ -45,6 +45,12 @@ export const configErrors = defineErrors({
     summary: 'A command names a server that the configuration does not define.',
     remedy: 'Name one of the servers of the configuration.',
   },
+  CONFIG_UNKNOWN_PAIR: {
+    kind: 'usage',
+    retry: 'never',
+    summary: 'A command names a pair that the configuration does not define.',
+    remedy: 'Name one of the pairs of the configuration.',
+  },
   CONFIG_NOT_SHADOWED: {
     kind: 'usage',
     retry: 'after-repair',

@@ -1,12 +1,22 @@
 export { configErrors } from './errors.ts';
 export { type Config, emptyConfig, loadConfig, parseConfig } from './load.ts';
 export { configurationPage } from './reference-page.ts';
-export type { AccountEntry, DirectoryConfig, ListenAddress, MailServerConfig, PairConfig } from './schema.ts';
+export {
+  type AccountEntry,
+  type DirectoryConfig,
+  type ListenAddress,
+  type MailServerConfig,
+  type PairConfig,
+  type ServiceName,
+  wellKnownPorts,
+} from './schema.ts';
 export { isBrokenReference, Secret } from './secret.ts';
 export {
   checkSecrets,
   checkUsedSecrets,
   directoryOf,
+  pairNamed,
+  portOf,
   serverNamed,
   shadowedServerNamed,
   shadowedServers,

@@ -241,6 +241,34 @@ const push = z.strictObject({
     .describe('Secret that the server’s push URL must carry. Set it wherever others can reach `api.listen`.'),
 });
 
+/** The services that a front door knows, by their names in /etc/services, and where they answer unless told otherwise. */
+export const wellKnownPorts = {
+  imap: 143,
+  imaps: 993,
+  pop3: 110,
+  pop3s: 995,
+  lmtp: 24,
+  submission: 587,
+  submissions: 465,
+  sieve: 4190,
+} as const;
+export type ServiceName = keyof typeof wellKnownPorts;
+
+const services = z
+  .strictObject({
+    imap: port().optional().describe('IMAP; default: the port above where that is not one of TLS.'),
+    imaps: port().optional().describe('IMAP over TLS.'),
+    pop3: port().optional().describe('POP3.'),
+    pop3s: port().optional().describe('POP3 over TLS.'),
+    lmtp: port()
+      .optional()
+      .describe('LMTP, where mail is delivered; a takeover is then probed with a delivery.'),
+    submission: port().optional().describe('Submission.'),
+    submissions: port().optional().describe('Submission over TLS.'),
+    sieve: port().optional().describe('ManageSieve.'),
+  })
+  .prefault({});
+
 const mailServer = z.strictObject({
   workload: z.literal('mail').describe('What runs on the server; `mail` is what this version knows.'),
   host: text().describe('Name or address of the server.'),
@@ -250,6 +278,9 @@ const mailServer = z.strictObject({
     .describe(
       'Where the server is Dovecot: one cheap request per pass, the list of accounts, and restored mailboxes keep their UIDVALIDITY and UIDs.',
     ),
+  services: services.describe(
+    'Where its services answer, if not at their usual ports; for the front door and for probes.',
+  ),
   accounts: accounts
     .optional()
     .describe('Which accounts are shadowed. A server without this key, such as a standby, is not.'),
@@ -276,27 +307,90 @@ const directory = z.strictObject({
     .describe('Attribute that holds the `host` of the server with the account’s mail.'),
 });
 
+/** A program with its arguments; no shell is between. */
+const program = () => typed(z.array(text()).min(1), 'list: program and arguments');
+
+const commandHook = {
+  run: program().describe(
+    'Does it. Gets `UNDERSTUDY_PAIR`, `UNDERSTUDY_FROM`, `UNDERSTUDY_TO`, `UNDERSTUDY_FROM_HOST`, `UNDERSTUDY_TO_HOST` and `UNDERSTUDY_PLAN` in its environment; must end with status 0, and may be run again.',
+  ),
+  isDone: program()
+    .optional()
+    .describe(
+      'Asks the world: status 0 when it is done already, 1 when not. Without it `run` is repeated after an interruption.',
+    ),
+  undo: program().optional().describe('Takes it back; without it the plan’s report asks a person to.'),
+  timeout: duration().prefault('30s').describe('Longest run; then the step has failed.'),
+};
+
+const rehome = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z
+      .literal('proxy')
+      .describe('The built-in front door: clients stay with one address, which leads to the acting server.'),
+    listen: listenAddress().describe('Where clients connect.'),
+    to: z
+      .enum(Object.keys(wellKnownPorts) as [ServiceName, ...ServiceName[]])
+      .describe('The service they reach; its port is the server’s, from `services`.'),
+    proxyProtocol: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Tell the server the client’s address by PROXY protocol v2; the server must expect it (Dovecot: `haproxy = yes`, `haproxy_trusted_networks`).',
+      ),
+    maxConnections: z
+      .int()
+      .min(1)
+      .default(20_000)
+      .describe('More clients than this wait until others leave.'),
+    drain: duration()
+      .prefault('1s')
+      .describe('How long connections to the old server may finish what they began when clients are moved.'),
+  }),
+  z.strictObject({
+    kind: z.literal('command').describe('A program of yours: DNS, a virtual IP, a load balancer.'),
+    ...commandHook,
+  }),
+]);
+
 const pair = z.strictObject({
   live: text().describe('The server in use.'),
   standby: text().describe('The server to move to.'),
   directory: text().optional().describe('The directory that says which server has an account.'),
   warm: z.boolean().default(false).describe('Keep the standby restored continuously.'),
-  rehome: z
+  rehome: z.array(rehome).default([]).describe('How clients follow a move.'),
+  fence: z
     .array(
       z.strictObject({
-        kind: z.literal('proxy').describe('How clients are moved.'),
-        listen: listenAddress().describe('Where clients connect.'),
-        to: text().describe('The service they reach: `imap`.'),
+        kind: z.literal('command').describe('A program of yours: power off, a switch port, a firewall.'),
+        ...commandHook,
       }),
     )
     .default([])
-    .describe('How clients follow a move.'),
+    .describe(
+      'What makes sure that the old server cannot serve before the new one does, besides the closed front door and the unbound directory.',
+    ),
+  probe: z
+    .strictObject({
+      account: text().describe('An account that is on both servers, kept for this.'),
+      secret: secret().optional().describe('Its password; without it the server’s master user is used.'),
+    })
+    .optional()
+    .describe(
+      'Lets a takeover be tried with an append and a delivery; without it nothing is written to test it.',
+    ),
   failover: z
     .strictObject({
       mode: z.enum(['manual', 'automatic']).default('manual').describe('Who starts a failover.'),
+      unbind: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Take the accounts off the old server in the directory before the new one is finished, so that a front end that asks the directory reaches neither meanwhile. `false` where an MTA would bounce mail for accounts without a server.',
+        ),
     })
     .prefault({})
-    .describe('When to fail over.'),
+    .describe('When to fail over, and how.'),
 });
 
 const serverName = z
@@ -365,7 +459,7 @@ export const configSchema = z.strictObject({
     .record(serverName, pair)
     .prefault({})
     .describe(
-      'A live server and its standby. Names are checked; this version shadows and restores single servers and does not act on pairs yet.',
+      'A live server and its standby: who takes over from whom, and how clients and the directory follow.',
     ),
 });
 

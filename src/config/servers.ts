@@ -2,7 +2,13 @@
 import { nearest } from '../lib/index.ts';
 import { configErrors } from './errors.ts';
 import type { Config } from './load.ts';
-import type { DirectoryConfig, MailServerConfig } from './schema.ts';
+import {
+  type DirectoryConfig,
+  type MailServerConfig,
+  type PairConfig,
+  type ServiceName,
+  wellKnownPorts,
+} from './schema.ts';
 import { Secret } from './secret.ts';
 
 /** @throws CONFIG_UNKNOWN_SERVER with the nearest name. */
@@ -41,6 +47,31 @@ export function shadowedServerNamed(config: Config, name: string): MailServerCon
     );
   }
   return server;
+}
+
+/** The port of one of the server's services, as a client uses it. */
+export function portOf(server: MailServerConfig, service: ServiceName): number {
+  const { port, security } = server.imap;
+  if (service === 'imap' && security !== 'tls') return server.services.imap ?? port;
+  if (service === 'imaps' && security === 'tls') return server.services.imaps ?? port;
+  return server.services[service] ?? wellKnownPorts[service];
+}
+
+/** @throws CONFIG_UNKNOWN_PAIR with the nearest name. */
+export function pairNamed(config: Config, name: string): PairConfig {
+  const pair = Object.hasOwn(config.pairs, name) ? config.pairs[name] : undefined;
+  if (pair !== undefined) return pair;
+  const names = Object.keys(config.pairs);
+  const near = nearest(name, names);
+  throw configErrors.make(
+    'CONFIG_UNKNOWN_PAIR',
+    `${config.file} defines no pair \`${name}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}`,
+    {
+      remedy:
+        names.length > 0 ? `Name one of: ${names.join(', ')}` : 'Add it under `pairs`: live, standby, rehome',
+      details: { pair: name, nearest: near, pairs: names },
+    },
+  );
 }
 
 /** The directory that a server's accounts come from, if they do. */
