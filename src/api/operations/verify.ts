@@ -12,7 +12,7 @@ export const verify = defineOperation({
   input: z.strictObject({
     server,
     account: account.optional(),
-    at: at.optional().describe('Compare with the replica as of this moment. Default: its last checkpoint.'),
+    at: at.optional().describe('Compare with the replica as of this moment. Default: its last commit.'),
     sample: z
       .int()
       .positive()

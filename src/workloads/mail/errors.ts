@@ -42,7 +42,7 @@ export const mailErrors = defineErrors({
     retry: 'after-repair',
     summary: "The server's certificate could not be verified: unknown authority, wrong name, or expired.",
     remedy:
-      'Give the private authority with `caFile`, or the name in the certificate with `servername`; renew an expired certificate.',
+      'Give the private authority with `ca`, or the name in the certificate with `servername`; renew an expired certificate.',
   },
   MAIL_LOGIN_DISABLED: {
     kind: 'failed',

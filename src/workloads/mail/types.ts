@@ -105,7 +105,7 @@ export interface RestoreReport {
 }
 
 export interface VerifyRequest {
-  /** Compare with the replica as of this LSN; absent = its last checkpoint. */
+  /** Compare with the replica as of this LSN; absent = its last commit. */
   readonly at?: Lsn;
   readonly account?: string;
   /** Digests of all bodies, or of this many chosen evenly over the server. */

@@ -317,7 +317,6 @@ function isNeeded({ plan, target, leftAside }: MailboxRestore): boolean {
 }
 
 /** With \Deleted a message that is brought back would go again at the next expunge. */
-/** With \Deleted a message that is brought back would go again at the next expunge. */
 function* pick(messages: Iterable<MessageRow>, { ranges, undeleted }: Wanted): Generator<MessageRow> {
   for (const message of messages) {
     if (ranges && !rangesHold(ranges, message.uid)) continue;
