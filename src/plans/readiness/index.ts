@@ -1,0 +1,2 @@
+/** Readiness: every precondition of every plan, looked at before the day. */
+export type * from './types.ts';

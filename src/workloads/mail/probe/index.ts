@@ -1,0 +1,2 @@
+/** Being a client for a moment: does the server serve? */
+export type * from './types.ts';
