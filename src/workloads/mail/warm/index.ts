@@ -1,0 +1,1 @@
+export type { HeldBurst, WarmEngine, WarmMetrics, WarmStatus } from './types.ts';
