@@ -15,6 +15,7 @@ export {
   UnderstudyError,
 } from './errors.ts';
 export { bytes, counted, duration, number, table, visible } from './human.ts';
+export type { JsonValue } from './json.ts';
 export { createLog, type Log, silentLog } from './log.ts';
 export { makeFolder } from './make-folder.ts';
 export { nearest } from './nearest.ts';

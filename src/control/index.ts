@@ -1,0 +1,1 @@
+export type { ControlEntry, ControlView, PairRoles } from './types.ts';

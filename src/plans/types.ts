@@ -1,0 +1,235 @@
+/**
+ * The nouns of plans.
+ *
+ * Terminology
+ *   plan        an ordered list of steps that changes the world, for one pair, journaled in the control journal
+ *   kind        what it is for: failover, switchover; a definition builds the plans of its kind
+ *   step        one act with one sentence; journaled as intended before it acts and with its outcome after
+ *   world       what a step changes: servers, directories, doors. On resume it is asked what is done already
+ *   finding     what a preflight found: green, amber (goes on and says so) or red (refused unless forced)
+ *
+ * States of a plan
+ *   running       somebody works on it: forward, or back in a rollback
+ *   interrupted   whoever worked on it stopped between two steps, or was killed. `resume` goes on, `rollback` takes it back
+ *   failed        a step could not be done; the problem says why. `resume` tries again, `rollback` takes it back
+ *   done          every step is done. Reversible: `commit` or `rollback` ends it
+ *   committed     done for good
+ *   rolled-back   what was done has been taken back
+ */
+import type { z } from 'zod';
+import type { Config } from '../config/index.ts';
+import type { ControlView } from '../control/index.ts';
+import type { Clock, Log, ProgressListener } from '../lib/index.ts';
+
+export type PlanState = 'running' | 'interrupted' | 'failed' | 'done' | 'committed' | 'rolled-back';
+
+/** `back`: a rollback; `commit`: the steps of a commit. */
+export type PlanDirection = 'forward' | 'back' | 'commit';
+
+export type FindingLevel = 'green' | 'amber' | 'red';
+
+export interface Finding {
+  /** What was looked at, in a few words: `directory rights`. */
+  readonly name: string;
+  readonly level: FindingLevel;
+  /** What was found, with the values. */
+  readonly message: string;
+  /** What to do about it; there with amber and red. */
+  readonly remedy?: string;
+}
+
+/** What a step is given while it runs. */
+export interface StepIo {
+  /** Aborts when the plan is to be interrupted. A step may end early for it (throw its reason); it is resumed later. */
+  readonly signal: AbortSignal;
+  readonly progress: ProgressListener;
+  /** A sentence for the record and the report; durable no later than the step's outcome. */
+  note(text: string): void;
+  /** Keeps a value (plain JSON) of this plan under `key`, for all its steps, also after `kill -9`. Durable when it resolves. */
+  remember(key: string, value: unknown): Promise<void>;
+  /** What was remembered last under `key`, by any step of this plan. */
+  recall<T>(key: string): T | undefined;
+}
+
+/** One step of plans whose context is `C`. */
+export interface PlanStep<C> {
+  /** Unique in its plan, stable over releases: `rebind`. */
+  readonly name: string;
+  /** What it does, for the operator: the same in table, log, report and dry run. */
+  sentence(context: C): string;
+  /** Asks the world. Changes nothing; may be called at any time, also before the steps ahead of it are done. */
+  isDone(context: C, io: StepIo): Promise<boolean>;
+  /**
+   * Does it. After a crash it is called again where `isDone` says no, whatever it had done by then. What it gives (plain JSON) is
+   * its outcome in the record. An error with `retry: 'later'` is tried again a few times, any other fails the plan.
+   */
+  run(context: C, io: StepIo): Promise<unknown>;
+  /** Takes it back; also called for a step that has run in part, or (after a crash) not at all. May be repeated. Without it nothing has to be. */
+  undo?(context: C, io: StepIo): Promise<unknown>;
+  /** Once this step has begun the plan can only go forward. */
+  readonly pointOfNoReturn?: boolean;
+  /**
+   * True: not asked whether it is done before its first run in this plan (`isDone` is still asked on resume). For a step that
+   * only looks, or whose question is as dear as the act.
+   */
+  readonly always?: boolean;
+  /** Tries of an error with `retry: 'later'`, and the pause before the first repetition, which doubles. Default 5 and 500 ms. */
+  readonly retries?: { readonly times: number; readonly pauseMs: number };
+}
+
+/** What a definition builds its context from. */
+export interface PlanDeps {
+  readonly planId: PlanId;
+  readonly pair: string;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The control journal as it is now: roles, earlier plans. */
+  readonly control: ControlView;
+  /** What this plan has remembered so far; see `StepIo.recall`. */
+  recall<T>(key: string): T | undefined;
+}
+
+/**
+ * A kind of plan: data and pure choice, apart from what its steps do. `P` = its parameters, `C` = what its steps work with. Definitions
+ * close over the ports that they need.
+ */
+export interface PlanDefinition<P = unknown, C = unknown> {
+  readonly kind: string;
+  /** Input and output are plain JSON: they are journaled and parsed again on resume. */
+  readonly parameters: z.ZodType<P>;
+  /** What it will do, in one sentence: for the question before it and the log. */
+  sentence(parameters: P, pair: string): string;
+  /** Built again on each resume, so it holds nothing that must be remembered. */
+  context(parameters: P, deps: PlanDeps): Promise<C>;
+  /** Lets go of what the context holds (connections, readers). */
+  dispose?(context: C): Promise<void>;
+  /** The same names in the same order whenever the same parameters and memory are given. */
+  steps(context: C): readonly PlanStep<C>[];
+  /** Changes nothing. Called before anything is journaled, and in a dry run; not on resume. */
+  preflight(context: C): Promise<readonly Finding[]>;
+  /** After the last step, and again after a rollback or commit; journaled with the plan. */
+  report?(context: C, record: PlanRecord): Promise<unknown>;
+  /**
+   * The steps of a rollback, where they are others than the undoing of the steps done in reverse order; undefined = undo. Asked once, when the
+   * rollback begins and at each resume of it: the answer must follow from the record alone.
+   */
+  rollbackSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[] | undefined;
+  /** Steps that make a done plan final, beyond saying so in the record. */
+  commitSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[];
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a registry holds definitions of any parameters and contexts; only they themselves look inside.
+export type AnyPlanDefinition = PlanDefinition<any, any>;
+
+/** The kinds of plans that there are, by kind. */
+export type PlanKinds = ReadonlyMap<string, AnyPlanDefinition>;
+
+declare const planIdBrand: unique symbol;
+/** Date and four random hexadecimal digits: `20261123-1a2b`. Sorts by day. */
+export type PlanId = string & { readonly [planIdBrand]: true };
+
+/**
+ * pending = not begun; running = intended, no outcome yet; done; already = the world had it before we acted; failed;
+ * undoing, undone = in a rollback; kept = a rollback had nothing to take back.
+ */
+export type StepState = 'pending' | 'running' | 'done' | 'already' | 'failed' | 'undoing' | 'undone' | 'kept';
+
+export interface StepRecord {
+  readonly name: string;
+  readonly sentence: string;
+  /** Which list it belongs to: the plan's own steps, a rollback's or a commit's. */
+  readonly direction: PlanDirection;
+  readonly state: StepState;
+  /** Wall times, ms: of the first intent, and of the last outcome. */
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  /** Of the run that ended it, from a monotonic clock. */
+  readonly durationMs?: number;
+  /** Runs begun, retries and resumes included. */
+  readonly attempts: number;
+  readonly outcome?: unknown;
+  readonly problem?: PlanProblem;
+  readonly notes: readonly PlanNote[];
+}
+
+export interface PlanNote {
+  /** Wall time, ms. */
+  readonly at: number;
+  readonly text: string;
+}
+
+export interface PlanProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** One begin or resume of a plan. */
+export interface PlanRun {
+  /** Wall time, ms. */
+  readonly at: number;
+  readonly direction: PlanDirection;
+  /** `user@host`. */
+  readonly by: string;
+  readonly reason?: string;
+}
+
+/** A plan as its entries in the control journal tell it. */
+export interface PlanRecord {
+  readonly id: PlanId;
+  readonly kind: string;
+  readonly pair: string;
+  readonly sentence: string;
+  readonly parameters: unknown;
+  readonly state: PlanState;
+  readonly direction: PlanDirection;
+  /** Who began it: `user@host`. */
+  readonly by: string;
+  /** Why a red finding was overruled, or simply why. */
+  readonly reason?: string;
+  /** True: begun in spite of red findings. */
+  readonly forced: boolean;
+  /** Wall times, ms. */
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly findings: readonly Finding[];
+  /** The plan's steps, then those of a rollback or commit that has begun. */
+  readonly steps: readonly StepRecord[];
+  readonly runs: readonly PlanRun[];
+  /** Why it is failed or interrupted. */
+  readonly problem?: PlanProblem;
+  readonly report?: unknown;
+}
+
+/** What a dry run gives: nothing was written. */
+export interface PlanPreview {
+  readonly kind: string;
+  readonly pair: string;
+  readonly sentence: string;
+  readonly findings: readonly Finding[];
+  readonly steps: readonly {
+    readonly name: string;
+    readonly sentence: string;
+    /** Whether the world has it already. */
+    readonly done: boolean;
+    readonly reversible: boolean;
+  }[];
+}
+
+export interface PlanRequest {
+  readonly kind: string;
+  readonly pair: string;
+  /** As the definition's `parameters` takes them. */
+  readonly parameters: unknown;
+  /** `user@host`. */
+  readonly by: string;
+  readonly reason?: string;
+  /** Go on in spite of red findings; needs a reason. */
+  readonly force?: boolean;
+}
+
+export interface PlanOptions {
+  readonly signal: AbortSignal;
+  readonly progress: ProgressListener;
+}
