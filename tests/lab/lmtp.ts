@@ -1,1 +1,1 @@
-export * from '../../src/demo/dovecot/lmtp.ts';
+export * from '../../src/workloads/mail/lmtp/index.ts';

@@ -1,4 +1,5 @@
 /** A real Dovecot on this machine, filled with generated mail, and what delivers to it. */
+export { connectLmtp, type LmtpClient } from '../../workloads/mail/lmtp/index.ts';
 export { freePort, freshLoopbackAddress } from './address.ts';
 export { MAIL_GID, MAIL_UID, PLAIN_CAPABILITY } from './configuration.ts';
 export {
@@ -15,7 +16,6 @@ export {
   fillDovecot,
   type StoredMessage,
 } from './fill.ts';
-export { connectLmtp, type LmtpClient } from './lmtp.ts';
 export { encodeMailboxName, MaildirWriter } from './maildir-writer.ts';
 export { MultiAppender } from './multi-append.ts';
 export { haveApt, installPackages, missingPackages } from './packages.ts';

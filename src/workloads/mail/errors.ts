@@ -208,4 +208,30 @@ export const mailErrors = defineErrors({
     summary: 'The URL answered, but not as the doveadm HTTP API does.',
     remedy: 'The URL must end in `/doveadm/v1` and name the doveadm HTTP listener.',
   },
+  MAIL_DELIVERY_REFUSED: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'The LMTP server refused a recipient or a message; the message holds its words.',
+    remedy: "Read the server's words; a 4xx may pass by itself, a 5xx is about the account or the message.",
+  },
+  MAIL_DELIVERY_UNCERTAIN: {
+    kind: 'failed',
+    retry: 'later',
+    summary:
+      'The connection to the LMTP server ended before it answered to a message: it may have been stored or not.',
+    remedy: 'Look whether the message has arrived before it is delivered again.',
+  },
+  MAIL_DELIVERY_ABSENT: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'A probe was delivered and acknowledged, but did not show up over IMAP in time.',
+    remedy:
+      "Look at the server's log for the probe's Message-ID: a Sieve script, or another store for deliveries.",
+  },
+  MAIL_PROBE_DIFFERS: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'What a probe had stored on the server came back different, or did not come back.',
+    remedy: 'Do not move users to this server; look at its log and its disk.',
+  },
 });

@@ -3,26 +3,37 @@
  * A delivery is acknowledged by the server's 250 after the message.
  */
 import { connect, type Socket } from 'node:net';
+import { messageOf, type UnderstudyError } from '../../../lib/index.ts';
+import { mailErrors } from '../errors.ts';
 
 export interface LmtpClient {
   /**
    * Delivers `raw` (CRLF lines) to every recipient; resolves when the server has accepted it for all of them.
-   * Rejects with the server's words when it refuses one, and when the connection ends before the answer: the
-   * message may then have been stored or not.
+   * Errors: MAIL_DELIVERY_REFUSED with the server's words when it refuses one; MAIL_DELIVERY_UNCERTAIN when the connection ends
+   * after the message was sent and before the answer: it may then have been stored or not; MAIL_CONNECTION_LOST,
+   * MAIL_NO_ANSWER before that: it was not.
    */
   deliver(raw: Uint8Array, recipients: readonly string[], from?: string): Promise<void>;
   /** Says goodbye on every connection. May be repeated. */
   close(): Promise<void>;
 }
 
-/** `connections` share the deliveries, the least busy one first; each connection is used in order. */
-export async function connectLmtp(options: {
-  host: string;
-  port: number;
-  connections?: number;
-}): Promise<LmtpClient> {
+export interface LmtpOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Default: 1. */
+  readonly connections?: number;
+  /** Longest silence while an answer is awaited. Default: 120,000; synchronous protection may hold an answer back. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * `connections` share the deliveries, the least busy one first; each connection is used in order. Errors: MAIL_UNREACHABLE,
+ * MAIL_NO_ANSWER, MAIL_DELIVERY_REFUSED for a greeting that is none.
+ */
+export async function connectLmtp(options: LmtpOptions): Promise<LmtpClient> {
   const connections = await Promise.all(
-    Array.from({ length: options.connections ?? 1 }, () => LmtpConnection.open(options.host, options.port)),
+    Array.from({ length: options.connections ?? 1 }, () => LmtpConnection.open(options)),
   );
   return {
     deliver: (raw, recipients, from = 'sender@example.org') => {
@@ -41,26 +52,48 @@ export async function connectLmtp(options: {
 type Answer = (code: number, text: string) => void;
 
 class LmtpConnection {
+  readonly #place: string;
   readonly #socket: Socket;
   readonly #answers: { settle: Answer; fail: (error: Error) => void }[] = [];
   #pending = '';
-  #ended: Error | undefined;
+  #connected = false;
+  #ended: UnderstudyError | undefined;
   #last: Promise<void> = Promise.resolve();
   #queued = 0;
 
-  static async open(host: string, port: number): Promise<LmtpConnection> {
-    const connection = new LmtpConnection(connect(port, host));
-    await connection.#expect(220, 'greeting');
-    await connection.#command(`LHLO localhost`, 250);
+  static async open(options: LmtpOptions): Promise<LmtpConnection> {
+    const connection = new LmtpConnection(options);
+    try {
+      await connection.#expect(220, 'greeting');
+      await connection.#command(`LHLO localhost`, 250);
+    } catch (error) {
+      connection.#socket.destroy();
+      throw error;
+    }
     return connection;
   }
 
-  private constructor(socket: Socket) {
+  private constructor({ host, port, timeoutMs = 120_000 }: LmtpOptions) {
+    this.#place = `${host}:${port}`;
+    const socket = connect(port, host);
     this.#socket = socket;
     socket.setNoDelay(true);
+    socket.setTimeout(timeoutMs);
+    socket.on('connect', () => {
+      this.#connected = true;
+    });
     socket.on('data', (chunk) => this.#receive(chunk.toString('latin1')));
-    socket.on('error', (error) => this.#end(error));
-    socket.on('close', () => this.#end(new Error('the LMTP server closed the connection')));
+    socket.on('error', (error) => this.#lost(messageOf(error), error));
+    socket.on('close', () => this.#lost('the server closed the connection'));
+    socket.on('timeout', () => {
+      // A connection that waits for work may be silent.
+      if (this.#connected && this.#answers.length === 0) return;
+      this.#end(
+        this.#connected
+          ? mailErrors.make('MAIL_NO_ANSWER', `${this.#place}: no answer within ${timeoutMs} ms`)
+          : this.#unreachable(`no connection within ${timeoutMs} ms`),
+      );
+    });
   }
 
   /** Deliveries not yet answered. */
@@ -92,6 +125,13 @@ class LmtpConnection {
       const answers = accepted.map((_, index) => this.#expect(250, `message, answer ${index + 1}`));
       this.#socket.write(dotStuffed(raw));
       outcomes.push(...(await Promise.allSettled(answers)));
+      if (this.#ended && outcomes.some(({ status }) => status === 'rejected')) {
+        throw mailErrors.make(
+          'MAIL_DELIVERY_UNCERTAIN',
+          `${this.#place}: no answer to the message (${this.#ended.message})`,
+          { cause: this.#ended, details: { place: this.#place } },
+        );
+      }
     } else if (!this.#ended) {
       await this.#command('RSET', 250);
     }
@@ -115,8 +155,7 @@ class LmtpConnection {
       if (this.#ended) return reject(this.#ended);
       this.#answers.push({
         fail: reject,
-        settle: (code, text) =>
-          code === expected ? resolve() : reject(new Error(`LMTP server to "${what}": ${text}`)),
+        settle: (code, text) => (code === expected ? resolve() : reject(this.#refusal(what, code, text))),
       });
     });
   }
@@ -130,7 +169,25 @@ class LmtpConnection {
     }
   }
 
-  #end(error: Error): void {
+  #refusal(what: string, code: number, text: string): UnderstudyError {
+    return mailErrors.make('MAIL_DELIVERY_REFUSED', `LMTP server ${this.#place} to "${what}": ${text}`, {
+      details: { place: this.#place, code, text },
+    });
+  }
+
+  #unreachable(reason: string, cause?: unknown): UnderstudyError {
+    return mailErrors.make('MAIL_UNREACHABLE', `${this.#place} is not reached: ${reason}`, { cause });
+  }
+
+  #lost(reason: string, cause?: unknown): void {
+    this.#end(
+      this.#connected
+        ? mailErrors.make('MAIL_CONNECTION_LOST', `${this.#place}: ${reason}`, { cause })
+        : this.#unreachable(reason, cause),
+    );
+  }
+
+  #end(error: UnderstudyError): void {
     this.#ended ??= error;
     this.#socket.destroy();
     for (const answer of this.#answers.splice(0)) answer.fail(this.#ended);
