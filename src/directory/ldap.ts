@@ -46,7 +46,15 @@ const PAGE_ENTRIES = 500;
 const ATTRIBUTE_NAME = /^[A-Za-z0-9.-]+(?:;[A-Za-z0-9-]+)*$/;
 
 export function ldapDirectory(options: LdapOptions): Directory {
-  return { listAccounts: (serverHost, signal) => listAccounts(options, serverHost, signal) };
+  const later = (): never => {
+    throw new Error('not yet');
+  };
+  return {
+    listAccounts: (serverHost, signal) => listAccounts(options, serverHost, signal),
+    bindings: later,
+    rebind: later,
+    tryWrite: later,
+  };
 }
 
 async function listAccounts(
