@@ -1,0 +1,162 @@
+/**
+ * What the plans of taking over ask of the world. main.ts and the API fill it in: for a service, whose threads have the vaults and the
+ * warm standby, and for a command of its own.
+ *
+ * Words. `from` is the server that the plan takes the accounts from, `to` the one that gets them. While they stay, `from` is the pair's
+ * acting server; the vault that counts is that of `from`.
+ */
+import type { VaultReader } from '../../catalog/index.ts';
+import type { Config } from '../../config/index.ts';
+import type { ControlView, PairRoles } from '../../control/index.ts';
+import type { Directory } from '../../directory/index.ts';
+import type { Lsn } from '../../journal/index.ts';
+import type { Clock, Log } from '../../lib/index.ts';
+import type {
+  ActionOptions,
+  ShadowSummary,
+  VerifyReport,
+  VerifyRequest,
+} from '../../workloads/mail/index.ts';
+import type { ProbeReport } from '../../workloads/mail/probe/index.ts';
+import type { BringUpReport, BringUpRequest, TargetFeatures } from '../../workloads/mail/standby/index.ts';
+import type { WarmStatus } from '../../workloads/mail/warm/index.ts';
+
+export interface TakeOverPorts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Reads the replica of a server beside whoever writes. @throws CATALOG_VAULT_MISSING, JOURNAL_… */
+  withReader<T>(server: string, work: (reader: VaultReader) => Promise<T>): Promise<T>;
+  readonly standby: StandbyPort;
+  readonly following: FollowingPort;
+  /** The pair's warm standby; undefined where none is kept here. */
+  warm(pair: string): WarmPort | undefined;
+  /** The pair's directory; undefined where it has none. */
+  directory(pair: string): Promise<Directory | undefined>;
+  /** The pair's ways to move clients: the front door (all proxies together), then command hooks. */
+  rehomes(move: Move): Promise<readonly RehomePort[]>;
+  /** The pair's commands that make sure that `from` cannot serve. */
+  fences(move: Move): Promise<readonly FencePort[]>;
+  readonly sessions: SessionsPort;
+  probe(server: string, options: ProbeRequest): Promise<ProbeReport>;
+  readonly roles: RolesPort;
+}
+
+/** Which way a plan moves the accounts of a pair; server names. */
+export interface Move {
+  readonly plan: string;
+  readonly pair: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The replica of `source`, and the server `target` that is to hold it. */
+export interface StandbyPlace {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** What is done with a standby; see `workloads/mail/standby`. */
+export interface StandbyPort {
+  /** @throws MAIL_… when the target cannot be reached */
+  features(place: StandbyPlace, signal?: AbortSignal): Promise<TargetFeatures>;
+  bringUp(place: StandbyPlace, request: BringUpRequest, options: ActionOptions): Promise<BringUpReport>;
+  quickCompare(place: StandbyPlace, request: QuickRequest, options: ActionOptions): Promise<QuickReport>;
+  verify(place: StandbyPlace, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
+}
+
+export interface QuickRequest {
+  readonly at?: Lsn;
+  readonly accounts?: readonly string[];
+}
+
+export interface QuickReport {
+  readonly equal: boolean;
+  readonly accounts: number;
+  readonly differences: VerifyReport['differences'];
+}
+
+/** Shadowing of any server of a pair, also of a standby that acts. */
+export interface FollowingPort {
+  /** A service follows by itself; otherwise there are single passes only. */
+  readonly continuous: boolean;
+  /** What is known of the following now; undefined where nothing follows the server. */
+  lag(server: string): Promise<FollowingLag | undefined>;
+  /** One whole pass. */
+  pass(server: string, options: ActionOptions): Promise<ShadowSummary>;
+  /** Looks at these accounts; resolves after the commits that hold what changed before the call. */
+  look(server: string, accounts: readonly string[], options: ActionOptions): Promise<void>;
+  /** Brings what is followed in line with the roles, as they are in the control journal now. May be repeated. */
+  followRoles(): Promise<void>;
+}
+
+export interface FollowingLag {
+  /** Age of the oldest change that is known of and not committed. */
+  readonly lagMs: number;
+  readonly committedLsn: Lsn;
+  readonly lastPassAt?: number;
+  /** Pushed events that were let go before their commit, since the service started. */
+  readonly unprotected: number;
+}
+
+/** The warm standby of a pair. */
+export interface WarmPort {
+  status(): Promise<WarmStatus | undefined>;
+  /** Resolves when everything up to `lsn` is on the standby, what is held apart. */
+  caughtUp(lsn: Lsn, signal: AbortSignal): Promise<void>;
+  /** Lets it rest: the plan writes to the standby itself, or the standby acts. `followRoles` starts it again where it belongs. May be repeated. */
+  pause(): Promise<void>;
+}
+
+/** Sessions of people on a server, where its doveadm API tells. */
+export interface SessionsPort {
+  /** Accounts with a session now, sorted; undefined where it cannot be told. */
+  who(server: string, signal?: AbortSignal): Promise<readonly string[] | undefined>;
+  /** Ends every session; resolves to how many accounts had one, undefined where it cannot be done. */
+  kick(server: string, signal?: AbortSignal): Promise<number | undefined>;
+}
+
+export interface ProbeRequest {
+  readonly account: string;
+  readonly secret?: string;
+  /** Also append, remove and (where the server takes mail) deliver. */
+  readonly write: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export type DoorState =
+  | { readonly mode: 'open'; readonly server: string }
+  | { readonly mode: 'hold'; readonly server: string }
+  | { readonly mode: 'closed' };
+
+export interface RehomeOutcome {
+  readonly clientsMoved: number;
+  readonly clientsCut: number;
+  readonly elapsedMs: number;
+}
+
+/** One way to move clients. */
+export interface RehomePort {
+  readonly name: string;
+  /** Undefined: it cannot be told. */
+  state(): Promise<DoorState | undefined>;
+  isDone(want: DoorState): Promise<boolean>;
+  run(want: DoorState): Promise<RehomeOutcome>;
+  undo(to: DoorState): Promise<RehomeOutcome>;
+}
+
+/** One command that keeps a server from serving. */
+export interface FencePort {
+  readonly name: string;
+  isDone(): Promise<boolean>;
+  run(): Promise<void>;
+  undo(): Promise<void>;
+  /** Whether there is a command to take it back. */
+  readonly undoable: boolean;
+}
+
+export interface RolesPort {
+  read(pair: string): Promise<PairRoles | undefined>;
+  write(roles: PairRoles): Promise<void>;
+  readonly view: ControlView;
+}
