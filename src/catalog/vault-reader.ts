@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { JournalReader, Lsn } from '../journal/index.ts';
+import type { JournalEntry, JournalReader, Lsn, MailboxId } from '../journal/index.ts';
 import { type Clock, hasCode, type Log, messageOf, silentLog } from '../lib/index.ts';
 import { Catalog } from './catalog.ts';
 import { assertFits, foldTail, openCatalogForWriting, openJournal } from './catch-up.ts';
@@ -108,6 +108,40 @@ export class VaultReader {
   /** The bytes of a message exactly as the server served them. @throws JOURNAL_DAMAGED, JOURNAL_NOT_A_BODY */
   body(bodyLsn: Lsn): Promise<Buffer> {
     return this.journal.body(bodyLsn, this.catalog.frameOf(bodyLsn));
+  }
+
+  /**
+   * The records after `since` up to `until` (default: as far as the catalog is), found without searching the journal: for
+   * who follows it. Byte strings are views: copy what outlives the loop. @throws JOURNAL_DAMAGED
+   */
+  async *entriesSince(since: Lsn, until: Lsn = this.catalog.appliedLsn): AsyncGenerator<JournalEntry, void> {
+    if (until <= since) return;
+    if (until > this.journal.committedLsn) await this.journal.refresh();
+    const from = (since + 1) as Lsn;
+    for await (const { entries } of this.journal.frames(from, until, this.catalog.frameOf(from))) {
+      yield* entries;
+    }
+  }
+
+  /**
+   * Which mailboxes changed after `since`, and accounts as such (no `mailboxId`): in what order does not matter. Reads the
+   * journal from there, so its cost is that of the changes, not of the mail. @throws JOURNAL_DAMAGED
+   */
+  async changedSince(since: Lsn): Promise<{ readonly account: string; readonly mailboxId?: MailboxId }[]> {
+    const mailboxes = new Set<MailboxId>();
+    const accounts = new Set<string>();
+    for await (const { record } of this.entriesSince(since)) {
+      if ('id' in record && typeof record.id === 'number') mailboxes.add(record.id);
+      else if (record.t === 'account' || record.t === 'account-gone' || record.t === 'subscriptions')
+        accounts.add(record.account);
+    }
+    return [
+      ...[...accounts].map((account) => ({ account })),
+      ...[...mailboxes].flatMap((mailboxId) => {
+        const account = this.catalog.accountOfMailbox(mailboxId);
+        return account === undefined ? [] : [{ account, mailboxId }];
+      }),
+    ];
   }
 
   async close(): Promise<void> {

@@ -146,12 +146,17 @@ export class JournalReader {
 
   /**
    * As `entries`, frame by frame with their locations: what an index is rebuilt from. Memory: a few frames.
+   * `hint` says where the first frame begins, for who reads a little again and again.
    * @throws JOURNAL_DAMAGED where it is met, after everything before it was given
    */
-  async *frames(fromLsn: Lsn, toLsn: Lsn = this.committedLsn): AsyncGenerator<JournalFrame, void> {
+  async *frames(
+    fromLsn: Lsn,
+    toLsn: Lsn = this.committedLsn,
+    hint?: FrameHint,
+  ): AsyncGenerator<JournalFrame, void> {
     const end = Math.min(toLsn, this.committedLsn) as Lsn;
     const ahead: Promise<JournalFrame>[] = [];
-    for await (const { segment, frame } of this.#storedFrames(Math.max(1, fromLsn) as Lsn, end)) {
+    for await (const { segment, frame } of this.#storedFrames(Math.max(1, fromLsn) as Lsn, end, hint)) {
       const opening = this.#open(segment, frame).then((open) => this.#withEntries(open, fromLsn, end));
       // Errors are met where the frame is awaited below; until then they must not count as unhandled.
       opening.catch(() => {});
@@ -273,9 +278,11 @@ export class JournalReader {
   async *#storedFrames(
     fromLsn: Lsn,
     toLsn: Lsn,
+    hint: FrameHint | undefined,
   ): AsyncGenerator<{ segment: Segment; frame: StoredFrame }, void> {
     if (fromLsn > toLsn) return;
-    const { segment: firstName, offset } = await this.locate(fromLsn);
+    const { segment: firstName, offset } =
+      hint && (await this.#holds(hint, fromLsn)) ? hint : await this.locate(fromLsn);
     const segments = this.#segments;
     let index = segments.findIndex((segment) => segment.name === firstName);
     const start = await this.#readAt(segments[index] as Segment, offset, fromLsn);
@@ -319,14 +326,25 @@ export class JournalReader {
   }
 
   async #tryHint(lsn: Lsn, hint: FrameHint): Promise<OpenFrame | undefined> {
+    const found = await this.#frameAtHint(lsn, hint);
+    return found && this.#open(found.segment, found.frame);
+  }
+
+  async #holds(hint: FrameHint, lsn: Lsn): Promise<boolean> {
+    return (await this.#frameAtHint(lsn, hint)) !== undefined;
+  }
+
+  async #frameAtHint(
+    lsn: Lsn,
+    hint: FrameHint,
+  ): Promise<{ segment: Segment; frame: StoredFrame } | undefined> {
     const segment = this.#segments.find((candidate) => candidate.name === hint.segment);
     if (!segment || lsn > this.committedLsn) return undefined;
     const window = new SegmentWindow(this.#storage, segment.name, segment.size, HINT_WINDOW_BYTES);
     const frame = await readFrameAt(window, this.#id, hint.offset);
     if (typeof frame === 'string') return undefined;
     const { firstLsn, recordCount } = frame.header;
-    if (lsn < firstLsn || lsn >= firstLsn + recordCount) return undefined;
-    return this.#open(segment, frame);
+    return lsn < firstLsn || lsn >= firstLsn + recordCount ? undefined : { segment, frame };
   }
 
   async #readAt(segment: Segment, offset: number, lsn: Lsn): Promise<StoredFrame> {
