@@ -6,6 +6,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type {
   CheckpointRecord,
   CommitRecord,
+  ControlRecord,
   FlagsRecord,
   Lsn,
   MailboxChangeRecord,
@@ -29,7 +30,7 @@ import { parseUidSet } from './uid-set.ts';
 /** A journal entry as the fold takes it: bodies reduced by `indexBody`. */
 export interface CatalogEntry {
   readonly lsn: Lsn;
-  readonly record: StepRecord | CommitRecord | IndexedBody;
+  readonly record: StepRecord | CommitRecord | ControlRecord | IndexedBody;
 }
 
 /** Where a frame lies, so that a reader finds a body without looking through the segment. */
@@ -157,6 +158,8 @@ export class Fold {
       case 'checkpoint':
         this.#checkpoint(lsn, record);
         return;
+      case 'control':
+        throw invalid(lsn, `a control record of ${record.topic}: this journal is not that of a server`);
       case 'commit':
         this.#sql.commit.run(lsn, record.time);
         return;

@@ -1,104 +1,32 @@
-/**
- * The lock of a vault: a transaction held open, exclusively, on `lock.sqlite`. The operating system lets go of it
- * with the process, so after `kill -9` nothing has to be cleaned up. `lock.json` beside it says who holds it; it
- * is only read when the lock is taken, so a stale one misleads nobody.
- */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { makeFolder, messageOf } from '../lib/index.ts';
+/** The lock of a vault: one writer at a time. See `FolderLock`. */
+import { FolderLock, type LockRefusal } from '../journal/index.ts';
+import { messageOf } from '../lib/index.ts';
 import { catalogErrors } from './errors.ts';
 
-export interface LockHolder {
-  readonly pid: number;
-  /** RFC 3339. */
-  readonly started: string;
-}
-
-export class VaultLock {
-  readonly #db: DatabaseSync;
-  readonly #noteFile: string;
-
-  private constructor(db: DatabaseSync, noteFile: string) {
-    this.#db = db;
-    this.#noteFile = noteFile;
-  }
-
+export const VaultLock = {
   /**
    * Makes the folder if need be and takes the lock at once or not at all. Errors: CATALOG_VAULT_LOCKED (names the
    * holder), CATALOG_VAULT_UNWRITABLE, CATALOG_STORAGE_FAILED (the disk is full or failing).
    */
-  static take(dir: string, nowMs: number): VaultLock {
-    const noteFile = join(dir, 'lock.json');
-    let db: DatabaseSync | undefined;
-    try {
-      makeFolder(dir, 0o700);
-      db = new DatabaseSync(join(dir, 'lock.sqlite'), { timeout: probeMs });
-      db.exec('BEGIN EXCLUSIVE');
-      const note: LockHolder = { pid: process.pid, started: new Date(nowMs).toISOString() };
-      writeFileSync(noteFile, JSON.stringify(note));
-      return new VaultLock(db, noteFile);
-    } catch (error) {
-      db?.close();
-      if (isBusy(error)) throw lockedError(dir);
-      throw catalogErrors.make(
-        isFull(error) ? 'CATALOG_STORAGE_FAILED' : 'CATALOG_VAULT_UNWRITABLE',
-        `cannot write to ${dir}: ${messageOf(error)}`,
-        {
-          cause: error,
-          details: { dir },
-        },
-      );
-    }
-  }
+  take: (dir: string, nowMs: number): VaultLock =>
+    FolderLock.take(dir, nowMs, (refusal) => refusedError(dir, refusal)),
 
   /** Whether a writer holds the lock now. Takes nothing, writes nothing. */
-  static isHeld(dir: string): boolean {
-    const file = join(dir, 'lock.sqlite');
-    if (!existsSync(file)) return false;
-    const db = new DatabaseSync(file, { readOnly: true, timeout: 0 });
-    try {
-      db.prepare('SELECT 1 FROM sqlite_schema').get();
-      return false;
-    } catch (error) {
-      if (isBusy(error)) return true;
-      throw error;
-    } finally {
-      db.close();
-    }
+  isHeld: (dir: string): boolean => FolderLock.isHeld(dir),
+};
+export type VaultLock = FolderLock;
+
+function refusedError(dir: string, refusal: LockRefusal): Error {
+  if (refusal.reason === 'held') {
+    const { holder } = refusal;
+    const who = holder ? `process ${holder.pid}, since ${holder.started}` : 'another process';
+    return catalogErrors.make('CATALOG_VAULT_LOCKED', `vault ${dir} is in use by ${who}`, {
+      details: { dir, ...holder },
+    });
   }
-
-  release(): void {
-    if (!this.#db.isOpen) return;
-    rmSync(this.#noteFile, { force: true });
-    this.#db.close();
-  }
-}
-
-const SQLITE_BUSY = 5;
-const SQLITE_IOERR = 10;
-const SQLITE_FULL = 13;
-/** Longer than `isHeld` of another process needs, so that a look is not taken for a holder. */
-const probeMs = 250;
-
-function isFull(error: unknown): boolean {
-  const { code, errcode = 0 } = error as { code?: string; errcode?: number };
-  return code === 'ENOSPC' || errcode % 256 === SQLITE_FULL || errcode % 256 === SQLITE_IOERR;
-}
-
-function isBusy(error: unknown): boolean {
-  return ((error as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY;
-}
-
-function lockedError(dir: string): Error {
-  let holder: LockHolder | undefined;
-  try {
-    holder = JSON.parse(readFileSync(join(dir, 'lock.json'), 'utf8')) as LockHolder;
-  } catch {
-    // The holder has the lock but has not written its note yet, or the note is gone: the refusal stands without it.
-  }
-  const who = holder ? `process ${holder.pid}, since ${holder.started}` : 'another process';
-  return catalogErrors.make('CATALOG_VAULT_LOCKED', `vault ${dir} is in use by ${who}`, {
-    details: { dir, ...holder },
-  });
+  return catalogErrors.make(
+    refusal.reason === 'full' ? 'CATALOG_STORAGE_FAILED' : 'CATALOG_VAULT_UNWRITABLE',
+    `cannot write to ${dir}: ${messageOf(refusal.cause)}`,
+    { cause: refusal.cause, details: { dir } },
+  );
 }

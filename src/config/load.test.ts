@@ -118,6 +118,13 @@ const slips: { slip: string; from: string; to: string; code: string; says: RegEx
     says: /`servers\.\.\.\/b`.*a name has letters/,
   },
   {
+    slip: 'a server with the name of a folder that the service has itself',
+    from: 'mail-b:\n',
+    to: 'control:\n',
+    code: 'CONFIG_INVALID',
+    says: /`servers\.control`.*cannot be called control/,
+  },
+  {
     slip: 'a key twice',
     from: 'site: hq',
     to: 'site: hq\nsite: hq',

@@ -400,6 +400,13 @@ const serverName = z
     'a name has letters, digits, `.`, `_` and `-`, for it names a folder',
   );
 
+/** Folders of the data folder that are not a vault's. */
+const reservedFolders = ['control', 'doors'];
+const vaultName = serverName.refine(
+  (name) => !reservedFolders.includes(name.toLowerCase()),
+  `a server cannot be called ${reservedFolders.join(' or ')}: that folder of \`dataDir\` is the service’s own`,
+);
+
 export const configSchema = z.strictObject({
   site: text().default('default').describe('Name of this location, shown in logs and reports.'),
   dataDir: text().describe(
@@ -450,7 +457,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How journals are written.'),
-  servers: z.record(serverName, mailServer).describe('The servers, by the name that commands use.'),
+  servers: z.record(vaultName, mailServer).describe('The servers, by the name that commands use.'),
   directories: z
     .record(serverName, directory)
     .prefault({})

@@ -1,5 +1,6 @@
 export { bodyPieces } from './body-pieces.ts';
 export { FaultyStorage, type PlannedFault } from './faulty-storage.ts';
+export { FolderLock, type LockHolder, type LockRefusal } from './folder-lock.ts';
 export { loadKeyFile } from './key-file.ts';
 export { localStorage } from './local-storage.ts';
 export { MemoryStorage } from './memory-storage.ts';
@@ -12,6 +13,7 @@ export {
   type BodyRecord,
   type CheckpointRecord,
   type CommitRecord,
+  type ControlRecord,
   type FlagsRecord,
   type JournalEntry,
   type JournalRecord,

@@ -253,6 +253,7 @@ const shapes: Readonly<Record<JournalRecord['t'], Readonly<Record<string, FieldT
   'set-aside': { id: 'int', uid: 'int', code: 'text', detail: 'text' },
   subscriptions: { account: 'text', names: 'texts' },
   checkpoint: { 'label?': 'text', cause: 'text', 'account?': 'text' },
+  control: { topic: 'text', id: 'text', data: 'text', 'more?': 'bool' },
   commit: { time: 'int' },
 };
 

@@ -1,5 +1,6 @@
 /**
- * The records of a journal: what is true of one protected server, in the order we learned it. In CBOR
+ * The records of a journal: what is true of one protected server, in the order we learned it (or, in the control journal, what the
+ * service did). In CBOR
  * (RFC 8949) each is a map with exactly these keys; docs/internals/journal-format.md describes the bytes.
  *
  * Terminology
@@ -138,6 +139,18 @@ export interface CheckpointRecord {
   readonly account?: string;
 }
 
+/**
+ * Only in a control journal (`<dataDir>/control`): what the service itself must not forget. `data` is JSON; where `more` is true it goes on
+ * in the next record, which has the same topic and id. What a topic's data says is described where the topic is used.
+ */
+export interface ControlRecord {
+  readonly t: 'control';
+  readonly topic: string;
+  readonly id: string;
+  readonly data: string;
+  readonly more?: boolean;
+}
+
 /** Ends a step: everything since the previous commit becomes visible. `time` is wall time in ms, never decreasing. */
 export interface CommitRecord {
   readonly t: 'commit';
@@ -159,7 +172,7 @@ export type StepRecord =
   | SubscriptionsRecord
   | CheckpointRecord;
 
-export type JournalRecord = BodyRecord | StepRecord | CommitRecord;
+export type JournalRecord = BodyRecord | StepRecord | ControlRecord | CommitRecord;
 
 /** Largest piece of a body in one record. */
 export const BODY_PIECE_BYTES = 1 << 20;

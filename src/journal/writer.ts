@@ -15,7 +15,13 @@ import { journalErrors, storageError } from './errors.ts';
 import { encodeFrame } from './frame.ts';
 import { FrameBuilder, type RawFrame } from './frame-builder.ts';
 import { checkKey, type JournalWriterOptions, storageOf } from './options.ts';
-import { BODY_PIECE_BYTES, type BodyRecord, type Lsn, type StepRecord } from './records.ts';
+import {
+  BODY_PIECE_BYTES,
+  type BodyRecord,
+  type ControlRecord,
+  type Lsn,
+  type StepRecord,
+} from './records.ts';
 import { type ActiveSegment, createSegment, type OpenedJournal, type Recovery, recover } from './recover.ts';
 import { journalIdText } from './segment-header.ts';
 import type { SegmentStorage } from './storage.ts';
@@ -175,7 +181,7 @@ export class JournalWriter {
    * be appended one after the other.
    * @throws the error that made the writer fail; JOURNAL_CLOSED
    */
-  append(record: BodyRecord | StepRecord): Lsn {
+  append(record: BodyRecord | StepRecord | ControlRecord): Lsn {
     this.#assertUsable();
     if (record.t === 'body') this.#checkPiece(record);
     else invariant(!this.#openBody, 'a body is complete before another record follows');

@@ -75,6 +75,7 @@ const stepRecords = [
 export const arbitraryStepRecord = fc.oneof(...stepRecords) as fc.Arbitrary<StepRecord>;
 export const arbitraryRecord = fc.oneof(
   ...stepRecords,
+  record({ t: is('control'), topic: text, id: text, data: text }, { more: fc.boolean() }),
   record({ t: is('commit'), time: int }),
   record({ t: is('body'), hash: bytes32, size: int, at: int, data: fc.uint8Array({ maxLength: 300 }) }),
 );

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { controlDirOf } from '../../control/index.ts';
 import { type JournalReaderOptions, loadKeyFile } from '../../journal/index.ts';
 import type { Core } from '../core.ts';
 
@@ -9,7 +10,9 @@ export const journalInput = {
   dir: z
     .string()
     .min(1)
-    .describe('The folder of a journal or of a vault, or the name of a configured server.')
+    .describe(
+      'The folder of a journal or of a vault, the name of a configured server, or `control` for the journal of plans.',
+    )
     .meta({ value: 'DIR' }),
   keyFile: z
     .string()
@@ -32,8 +35,12 @@ export async function journalPlace(
 }
 
 function folderOf(core: Core, dir: string): string {
-  const folder =
-    Object.hasOwn(core.config.servers, dir) && !existsSync(dir) ? core.vaultDir(dir) : resolve(dir);
+  const folder = existsSync(dir) ? resolve(dir) : folderNamed(core, dir);
   const inside = join(folder, 'journal');
   return existsSync(inside) ? inside : folder;
+}
+
+function folderNamed(core: Core, name: string): string {
+  if (Object.hasOwn(core.config.servers, name)) return core.vaultDir(name);
+  return name === 'control' ? controlDirOf(core.config.dataDir) : resolve(name);
 }
