@@ -1,7 +1,9 @@
+export { type PlanCaller, PlanEngine, type PlanParts, planKinds, previewPlan } from './engine.ts';
+export { planErrors } from './errors.ts';
+export type * from './readiness/index.ts';
+export { planIn, plansIn } from './record.ts';
 export type {
   AnyPlanDefinition,
-  Finding,
-  FindingLevel,
   PlanDefinition,
   PlanDeps,
   PlanDirection,
@@ -13,6 +15,7 @@ export type {
   PlanProblem,
   PlanRecord,
   PlanRequest,
+  PlanResult,
   PlanRun,
   PlanState,
   PlanStep,

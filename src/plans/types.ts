@@ -20,23 +20,12 @@ import type { z } from 'zod';
 import type { Config } from '../config/index.ts';
 import type { ControlView } from '../control/index.ts';
 import type { Clock, Log, ProgressListener } from '../lib/index.ts';
+import type { Finding } from './readiness/index.ts';
 
 export type PlanState = 'running' | 'interrupted' | 'failed' | 'done' | 'committed' | 'rolled-back';
 
 /** `back`: a rollback; `commit`: the steps of a commit. */
 export type PlanDirection = 'forward' | 'back' | 'commit';
-
-export type FindingLevel = 'green' | 'amber' | 'red';
-
-export interface Finding {
-  /** What was looked at, in a few words: `directory rights`. */
-  readonly name: string;
-  readonly level: FindingLevel;
-  /** What was found, with the values. */
-  readonly message: string;
-  /** What to do about it; there with amber and red. */
-  readonly remedy?: string;
-}
 
 /** What a step is given while it runs. */
 export interface StepIo {
@@ -68,6 +57,11 @@ export interface PlanStep<C> {
   undo?(context: C, io: StepIo): Promise<unknown>;
   /** Once this step has begun the plan can only go forward. */
   readonly pointOfNoReturn?: boolean;
+  /**
+   * True: what it made must still hold while the later steps run, such as a fence. It is asked again at each resume, although it was done, and done
+   * again where the world has changed. Not for a step whose work a later one replaces.
+   */
+  readonly lasting?: boolean;
   /**
    * True: not asked whether it is done before its first run in this plan (`isDone` is still asked on resume). For a step that
    * only looks, or whose question is as dear as the act.
@@ -104,18 +98,18 @@ export interface PlanDefinition<P = unknown, C = unknown> {
   context(parameters: P, deps: PlanDeps): Promise<C>;
   /** Lets go of what the context holds (connections, readers). */
   dispose?(context: C): Promise<void>;
-  /** The same names in the same order whenever the same parameters and memory are given. */
+  /** The same names in the same order at each resume: from the parameters and the configuration, not from what has been remembered. */
   steps(context: C): readonly PlanStep<C>[];
   /** Changes nothing. Called before anything is journaled, and in a dry run; not on resume. */
   preflight(context: C): Promise<readonly Finding[]>;
   /** After the last step, and again after a rollback or commit; journaled with the plan. */
   report?(context: C, record: PlanRecord): Promise<unknown>;
   /**
-   * The steps of a rollback, where they are others than the undoing of the steps done in reverse order; undefined = undo. Asked once, when the
-   * rollback begins and at each resume of it: the answer must follow from the record alone.
+   * The steps of a rollback, where they are others than the undoing of the steps done in reverse order; undefined or none = undo. `record` is the plan
+   * as the rollback found it, also at a resume of the rollback; the answer must follow from it alone.
    */
   rollbackSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[] | undefined;
-  /** Steps that make a done plan final, beyond saying so in the record. */
+  /** Steps that make a done plan final, beyond saying so in the record; as above. */
   commitSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[];
 }
 
@@ -184,6 +178,8 @@ export interface PlanRecord {
   readonly parameters: unknown;
   readonly state: PlanState;
   readonly direction: PlanDirection;
+  /** The state in which a rollback or commit found it. */
+  readonly was?: PlanState;
   /** Who began it: `user@host`. */
   readonly by: string;
   /** Why a red finding was overruled, or simply why. */
@@ -197,7 +193,7 @@ export interface PlanRecord {
   /** The plan's steps, then those of a rollback or commit that has begun. */
   readonly steps: readonly StepRecord[];
   readonly runs: readonly PlanRun[];
-  /** Why it is failed or interrupted. */
+  /** Why it is failed or interrupted, or why an ended one has no report. */
   readonly problem?: PlanProblem;
   readonly report?: unknown;
 }
@@ -211,9 +207,10 @@ export interface PlanPreview {
   readonly steps: readonly {
     readonly name: string;
     readonly sentence: string;
-    /** Whether the world has it already. */
-    readonly done: boolean;
-    readonly reversible: boolean;
+    /** Whether the world has it already; absent where it could not be asked: see `problem`. */
+    readonly done?: boolean;
+    readonly problem?: PlanProblem;
+    readonly pointOfNoReturn: boolean;
   }[];
 }
 
@@ -227,6 +224,13 @@ export interface PlanRequest {
   readonly reason?: string;
   /** Go on in spite of red findings; needs a reason. */
   readonly force?: boolean;
+}
+
+export interface PlanResult {
+  /** As it is now: done, or failed or interrupted with its problem. */
+  readonly plan: PlanRecord;
+  /** True when a plan that had been interrupted or failed was gone on with. */
+  readonly resumed: boolean;
 }
 
 export interface PlanOptions {
