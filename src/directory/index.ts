@@ -6,4 +6,5 @@ export type {
   RebindOptions,
   RebindOutcome,
 } from './directory.ts';
-export { type LdapOptions, ldapDirectory } from './ldap.ts';
+export { ldapDirectory } from './ldap.ts';
+export type { LdapOptions } from './options.ts';

@@ -1,0 +1,155 @@
+/**
+ * One connection to an LDAP server: TLS, bind, and what the server can do. It is made once: ldapts would make a lost
+ * connection again by itself, without TLS of StartTLS and without the bind, and go on as anonymous.
+ */
+import { readFile } from 'node:fs/promises';
+import { connect as connectTcp } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { Client, PresenceFilter, ResultCodeError } from 'ldapts';
+import { messageOf, type UnderstudyError } from '../lib/index.ts';
+import { directoryErrors } from './errors.ts';
+import { explained } from './failures.ts';
+import type { LdapOptions } from './options.ts';
+import { valuesOf } from './query.ts';
+
+/** What rootDSE says (RFC 4512, 5.1). */
+export interface Features {
+  /** RFC 5805. */
+  readonly transactions: boolean;
+  /** RFC 4528. */
+  readonly assertions: boolean;
+}
+
+export interface Connection {
+  readonly client: Client;
+  /** Asked once. */
+  features(): Promise<Features>;
+  /** May be repeated. */
+  close(): Promise<void>;
+}
+
+/** Connects and binds. Once `signal` aborts, whatever is under way on the connection rejects. */
+export async function openConnection(options: LdapOptions, signal?: AbortSignal): Promise<Connection> {
+  signal?.throwIfAborted();
+  const tls = await tlsOptions(options);
+  const timeoutMs = options.timeoutMs ?? 30_000;
+  const client = new Client({
+    url: options.url,
+    timeout: timeoutMs,
+    connectTimeout: timeoutMs,
+    // ldapts speaks TLS from the first byte to any URL when it is given TLS options.
+    ...(options.url.startsWith('ldaps:') ? { tlsOptions: tls } : {}),
+    createConnection: once(connectTcp),
+    createSecureConnection: once(connectTls),
+  });
+  const abort = () => {
+    // What is under way rejects by itself once the connection is gone.
+    client.unbind().catch(() => {});
+  };
+  signal?.addEventListener('abort', abort, { once: true });
+  const close = async () => {
+    signal?.removeEventListener('abort', abort);
+    // The answer is here or its error is; a goodbye that fails changes nothing.
+    await client.unbind().catch(() => {});
+  };
+  let features: Promise<Features> | undefined;
+  try {
+    if (options.startTls) {
+      // Over a given socket TLS does not know whom it speaks to, and ldapts changes the object it gets.
+      await client.startTLS({ ...tls, host: hostOf(options.url) }).catch((error: unknown) => {
+        throw error instanceof ResultCodeError ? noStartTls(options, error) : error;
+      });
+    }
+    const connection = {
+      client,
+      features: () => {
+        features ??= readFeatures(client);
+        return features;
+      },
+      close,
+    };
+    // Without a bind the first request connects.
+    if (options.bindDn === undefined) await connection.features();
+    else await client.bind(options.bindDn, options.bindSecret ?? '');
+    return connection;
+  } catch (error) {
+    await close();
+    signal?.throwIfAborted();
+    throw explained(options, error);
+  }
+}
+
+/** Opens, works, closes; every failure has its code. */
+export async function withConnection<T>(
+  options: LdapOptions,
+  signal: AbortSignal | undefined,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await openConnection(options, signal);
+  try {
+    return await work(connection);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw explained(options, error);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function readFeatures(client: Client): Promise<Features> {
+  const rootDse = await client
+    .search('', {
+      scope: 'base',
+      filter: new PresenceFilter({ attribute: 'objectClass' }),
+      attributes: ['supportedExtension', 'supportedControl'],
+    })
+    .then(({ searchEntries: [entry] }) => entry ?? { dn: '' })
+    .catch((error: unknown) => {
+      // A server that hides what it can do is used as one that can nothing more.
+      if (error instanceof ResultCodeError) return { dn: '' };
+      throw error;
+    });
+  return {
+    transactions: valuesOf(rootDse, 'supportedExtension').includes('1.3.6.1.1.21.1'),
+    assertions: valuesOf(rootDse, 'supportedControl').includes('1.3.6.1.1.12'),
+  };
+}
+
+/** `connect` that can be called a single time. */
+function once<T extends (...args: never[]) => unknown>(connect: T): T {
+  let used = false;
+  return ((...args: Parameters<T>) => {
+    if (used) throw new Error('the connection was lost');
+    used = true;
+    return connect(...args);
+  }) as T;
+}
+
+/** TLS compares it with the names in the certificate, where an IPv6 address has no brackets. */
+function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+async function tlsOptions(options: LdapOptions): Promise<ConnectionOptions> {
+  if (options.caFile === undefined) return {};
+  try {
+    return { ca: await readFile(options.caFile, 'utf8') };
+  } catch (error) {
+    throw directoryErrors.make(
+      'DIRECTORY_TLS_FAILED',
+      `the authority's file cannot be read: ${messageOf(error)}`,
+      {
+        cause: error,
+        remedy: `Check \`ca\`: ${options.caFile}.`,
+      },
+    );
+  }
+}
+
+function noStartTls({ url }: LdapOptions, error: ResultCodeError): UnderstudyError {
+  return directoryErrors.make('DIRECTORY_TLS_FAILED', `${url} does no StartTLS: ${error.message}`, {
+    cause: error,
+    remedy: 'Use an `ldaps://` URL, or switch TLS on in the directory.',
+    details: { url },
+  });
+}

@@ -1,0 +1,46 @@
+/** Decides, from what an entry says and what was wished, what to do. Pure. */
+import { Attribute, Change } from 'ldapts';
+
+/**
+ * | the entry says      | verdict    |
+ * | ------------------- | ---------- |
+ * | `to`                | `done`     |
+ * | `from`              | `ready`    |
+ * | anything else       | `conflict` |
+ *
+ * Where `from` equals `to` there is nothing to do: `done` comes first.
+ */
+export type Verdict = 'done' | 'ready' | 'conflict';
+
+interface Wish {
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+}
+
+export function judge(found: readonly string[], { from, to }: Wish): Verdict {
+  if (sameValues(found, to)) return 'done';
+  return sameValues(found, from) ? 'ready' : 'conflict';
+}
+
+/** True for the same values, whatever their case and order (RFC 4517: caseIgnoreMatch; a set). */
+export function sameValues(one: readonly string[], other: readonly string[]): boolean {
+  const [a, b] = [normalised(one), normalised(other)];
+  return a.size === b.size && [...a].every((value) => b.has(value));
+}
+
+/**
+ * The one modify request that turns `found` into `to`: each old value is deleted by name, so that the server refuses all
+ * of it (noSuchAttribute) when one of them is not there any more. "Replace" would overwrite whatever is there.
+ */
+export function changesFor(attribute: string, found: readonly string[], to: readonly string[]): Change[] {
+  const change = (operation: 'add' | 'delete', values: readonly string[]) =>
+    new Change({ operation, modification: new Attribute({ type: attribute, values: [...values] }) });
+  return [
+    ...(found.length > 0 ? [change('delete', found)] : []),
+    ...(to.length > 0 ? [change('add', to)] : []),
+  ];
+}
+
+function normalised(values: readonly string[]): Set<string> {
+  return new Set(values.map((value) => value.toLowerCase()));
+}
