@@ -349,6 +349,12 @@ export class Catalog {
     return flags;
   }
 
+  /** Whether the mailbox ever held a message of this size under this UID. */
+  everHeld(mailboxId: MailboxId, uid: number, size: number): boolean {
+    const sql = 'SELECT 1 FROM message WHERE mailbox_id = ? AND uid = ? AND size = ?';
+    return this.#get(sql, [mailboxId, uid, size]) !== undefined;
+  }
+
   /** Messages in a mailbox at `at`, and their bytes. */
   countMessages(mailboxId: MailboxId, at?: Lsn): { readonly messages: number; readonly bytes: number } {
     const commit = this.#commitAt(at);

@@ -5,4 +5,4 @@ export { doveadmOf } from './doveadm.ts';
 export { startShadow } from './engine.ts';
 export { Follower } from './follower.ts';
 export { shadowOnce } from './once.ts';
-export { problemOf } from './problems.ts';
+export { AccountProblems, problemOf } from './problems.ts';

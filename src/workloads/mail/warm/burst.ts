@@ -1,0 +1,44 @@
+/**
+ * Whether a burst is one still. What counts is what an account would lose on the standby, not what was removed: mail that
+ * was moved, or that a restore has brought back since, is not lost.
+ */
+import type { Catalog } from '../../../catalog/index.ts';
+import type { Lsn } from '../../../journal/index.ts';
+
+/** From which on removals are a burst: `shadow.burst` of the live server. */
+export interface BurstRule {
+  readonly share: number;
+  readonly least: number;
+}
+
+export interface Loss {
+  /** Messages of then whose bytes the account does not hold (as often) any more. */
+  readonly removed: number;
+  /** Messages that it held then. */
+  readonly of: number;
+}
+
+/** What the account held at `at` and does not hold now. Reads both states: its cost is that of the account's messages. */
+export function lossSince(catalog: Catalog, account: string, at: Lsn): Loss {
+  const left = new Map<Lsn, number>();
+  for (const row of catalog.mailboxes(account)) {
+    for (const { bodyLsn } of catalog.iterateMessages(row.id)) {
+      left.set(bodyLsn, (left.get(bodyLsn) ?? 0) + 1);
+    }
+  }
+  let removed = 0;
+  let of = 0;
+  for (const row of catalog.mailboxes(account, at)) {
+    for (const { bodyLsn } of catalog.iterateMessages(row.id, at)) {
+      of += 1;
+      const copies = left.get(bodyLsn) ?? 0;
+      if (copies === 0) removed += 1;
+      else left.set(bodyLsn, copies - 1);
+    }
+  }
+  return { removed, of };
+}
+
+export function isBurst({ removed, of }: Loss, rule: BurstRule): boolean {
+  return removed >= rule.least && removed >= rule.share * of;
+}

@@ -1,0 +1,687 @@
+/**
+ * Keeps a standby restored behind the journal of the live server. It reads what was committed, account by account, and brings
+ * each account over: message by message where messages alone changed, else by a comparison. The newest state counts, so
+ * an account that changes often is not behind for it. What was not brought over is not remembered as done, so whatever ends
+ * this process, the same is done again.
+ *
+ *     starting ──nothing remembered──► filling ──every account was compared──► following ◄──ends── held
+ *         │                               ▲                                      │  ▲                ▲
+ *         └──remembered───────────────────┼──────────────────────────────────────┘  └────burst───────┘
+ *     any of them ──the standby does not serve──► stalled ──it serves again──► the one before
+ *
+ * A burst of removals holds its account: everything up to the state just before goes to the standby, nothing after. The hold
+ * ends when the operator accepts it, or when what was removed is not lost any more (moved, or brought back).
+ */
+import type { Lsn, MailboxId } from '../../../journal/index.ts';
+import { hasCode, messageOf, reviveError, UnderstudyError } from '../../../lib/index.ts';
+import type { DoveadmClient } from '../doveadm/index.ts';
+import { mailErrors } from '../errors.ts';
+import { AccountProblems, ConnectionPool, doveadmOf, problemOf } from '../shadow/index.ts';
+import type { BringUpReport, BringUpRequest, StandbyDeps } from '../standby/index.ts';
+import type { ActionOptions, MailDeps, Problem } from '../types.ts';
+import { type BurstRule, isBurst, lossSince } from './burst.ts';
+import {
+  type AccountChanges,
+  accountOfRecord,
+  addRecord,
+  burstOf,
+  comparisonFrom,
+  mergeChanges,
+} from './changes.ts';
+import { applyDifference } from './difference.ts';
+import { warmErrors } from './errors.ts';
+import { memoryKey } from './held.ts';
+import { WarmMemory } from './memory.ts';
+import type { HeldBurst, WarmEngine, WarmMetrics, WarmStatus } from './types.ts';
+
+export interface WarmDeps extends StandbyDeps {
+  readonly pair: string;
+  /** `<dataDir>/<source>/warm-<pair>.sqlite`; made where it is missing. */
+  readonly memoryFile: string;
+  /** Which removals are a burst: `shadow.burst` of the source. */
+  readonly burst: BurstRule;
+  /** Compares accounts with the standby and sets right what differs. */
+  bringUp(deps: StandbyDeps, request: BringUpRequest, options: ActionOptions): Promise<BringUpReport>;
+}
+
+/** A look whether something was committed costs some 20 µs. */
+const LOOK_EVERY_MS = 50;
+/** What is remembered, and what is held, is looked at so often. */
+const TIDY_EVERY_MS = 1_000;
+/** The records of a burst follow each other faster. */
+const BURST_ENDS_AFTER_MS = 3_000;
+/** Whether the standby is there is asked so often when nothing else tells. */
+const HEARTBEAT_MS = 30_000;
+const CATALOG_CHECK_MS = 10_000;
+const STALLED_FIRST_MS = 500;
+const STALLED_MOST_MS = 15_000;
+/** A mailbox that is looked at for the first time is waited for. */
+const INCOMPLETE_PAUSE_MS = 1_000;
+/** Accounts of one comparison while filling. */
+const FILL_ACCOUNTS = 20;
+/** What is under way gets so long to end by itself. */
+const STOP_WITHIN_MS = 2_000;
+
+/** Failures that are the standby's, not the account's. */
+const SERVER_FAILURES: ReadonlySet<string> = new Set([
+  'MAIL_UNREACHABLE',
+  'MAIL_NO_ANSWER',
+  'MAIL_UNAVAILABLE',
+  'MAIL_CONNECTION_LOST',
+  'MAIL_TLS_NOT_OFFERED',
+  'MAIL_TLS_FAILED',
+  'MAIL_TLS_UNVERIFIED',
+  'MAIL_LOGIN_DISABLED',
+  'MAIL_DOVEADM_UNREACHABLE',
+  'MAIL_DOVEADM_REFUSED',
+  'MAIL_DOVEADM_PROTOCOL_ERROR',
+]);
+
+interface Hold {
+  readonly at: Lsn;
+  readonly since: number;
+  /** Known once the burst is over. */
+  loss: { removed: number; of: number } | undefined;
+  /** Something happened in the account since the loss was counted, last at that time. */
+  touchedAtMs: number | undefined;
+}
+
+interface Trouble {
+  readonly problem: Problem;
+  pauseMs: number;
+  retryAtMs: number;
+}
+
+interface Waiter {
+  readonly lsn: Lsn;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** Starts at once; problems are in its status. The reader stays the caller's to close, after `stop`. */
+export function startWarm(deps: WarmDeps): WarmEngine {
+  return new Engine(deps);
+}
+
+class Engine implements WarmEngine {
+  readonly #deps: WarmDeps;
+  readonly #memory: WarmMemory;
+  readonly #pool: ConnectionPool;
+  readonly #doveadm: DoveadmClient | undefined;
+  readonly #problems: AccountProblems;
+  readonly #stopping = new AbortController();
+  readonly #broken = Promise.withResolvers<UnderstudyError>();
+  readonly #accountOf = new Map<MailboxId, string>();
+  /** What waits, by account; oldest first. */
+  readonly #behind = new Map<string, AccountChanges>();
+  readonly #working = new Map<string, AccountChanges>();
+  readonly #notBefore = new Map<string, number>();
+  readonly #held = new Map<string, Hold>();
+  /** Held no more, by account with the LSN it was held at: what happened since is read again. */
+  readonly #released = new Map<string, Lsn>();
+  /** Accounts on their way from a hold to the journal's end. */
+  readonly #arriving = new Set<string>();
+  readonly #passed: Map<string, Lsn>;
+  readonly #waiters = new Set<Waiter>();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #metrics = { messagesAdded: 0, messagesRemoved: 0, flagsSet: 0, applied: 0, compared: 0 };
+  /** Accounts that the first comparison has not done. */
+  readonly #unfilled = new Set<string>();
+  #filling = false;
+  #fillBeganMs = 0;
+  #fillTotal = 0;
+  #phase: 'starting' | 'following' = 'starting';
+  #readLsn: Lsn;
+  #rememberedLsn: Lsn | undefined;
+  #trouble: Trouble | undefined;
+  #tidiedAtMs: number;
+  #heardAtMs: number;
+  #catalogCheckedAtMs: number;
+  #catalogThen: Lsn;
+  readonly #loop: Promise<void>;
+
+  constructor(deps: WarmDeps) {
+    this.#deps = deps;
+    const { reader, clock, config, target, log } = deps;
+    this.#memory = WarmMemory.open(deps.memoryFile, memoryKey(deps));
+    const mail = { server: target, config, clock, log } as MailDeps;
+    this.#pool = new ConnectionPool(mail, { keepWarm: config.shadow.keepWarm });
+    this.#doveadm = doveadmOf(mail);
+    this.#problems = new AccountProblems(clock);
+    const now = clock.monotonicMs();
+    this.#tidiedAtMs = now;
+    this.#heardAtMs = now;
+    this.#catalogCheckedAtMs = now;
+    this.#catalogThen = reader.catalog.appliedLsn;
+    const { appliedLsn, fillLsn, filled, held, passed } = this.#memory.read();
+    this.#passed = new Map(passed);
+    for (const { account, at, removed, of, since, released } of held) {
+      if (released) this.#released.set(account, at);
+      else this.#held.set(account, { at, since, loss: { removed, of }, touchedAtMs: now });
+    }
+    const known = appliedLsn ?? fillLsn;
+    if (known !== undefined && known <= reader.catalog.appliedLsn) {
+      this.#readLsn = known;
+      if (appliedLsn === undefined) this.#fill(filled);
+      else this.#rememberedLsn = appliedLsn;
+    } else {
+      this.#readLsn = reader.catalog.appliedLsn;
+      this.#memory.beginFill(this.#readLsn);
+      this.#fill(new Set());
+    }
+    this.#loop = this.#run();
+  }
+
+  status(): WarmStatus {
+    const { reader, pair, source, target, clock } = this.#deps;
+    const appliedLsn = this.#appliedLsn();
+    const end = reader.catalog.lastCommit();
+    const next = reader.catalog.commitAtOrAfter((appliedLsn + 1) as Lsn);
+    const held = this.#heldBursts();
+    const problem = this.#trouble?.problem;
+    const left = this.#unfilled.size;
+    const done = this.#fillTotal - left;
+    const etaMs =
+      this.#filling && done > 0 ? ((clock.monotonicMs() - this.#fillBeganMs) / done) * left : undefined;
+    return {
+      pair,
+      source,
+      target,
+      phase: this.#currentPhase(held.length),
+      appliedLsn,
+      lagMs: next === undefined ? 0 : Math.max(0, clock.wallMs() - next.time),
+      lagLsn: Math.max(0, (end?.lsn ?? 0) - appliedLsn),
+      accountsBehind: new Set([...this.#behind.keys(), ...this.#working.keys(), ...this.#released.keys()])
+        .size,
+      held,
+      problems: this.#problems.list(),
+      ...(etaMs === undefined ? {} : { etaMs }),
+      ...(problem === undefined
+        ? {}
+        : { problem: { code: problem.code, message: problem.message, remedy: problem.remedy } }),
+    };
+  }
+
+  metrics(): WarmMetrics {
+    return { ...this.#metrics };
+  }
+
+  caughtUp(lsn: Lsn, signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    if (signal.aborted || this.#stopping.signal.aborted) {
+      reject(signal.aborted ? signal.reason : stopped());
+      return promise;
+    }
+    const waiter = { lsn, resolve, reject };
+    const abort = () => reject(signal.reason);
+    this.#waiters.add(waiter);
+    signal.addEventListener('abort', abort, { once: true });
+    return promise.finally(() => {
+      signal.removeEventListener('abort', abort);
+      this.#waiters.delete(waiter);
+    });
+  }
+
+  look(accounts: readonly string[]): void {
+    for (const account of accounts) this.#putBehind(account, comparisonFrom((this.#readLsn + 1) as Lsn));
+  }
+
+  accept(account?: string): readonly HeldBurst[] {
+    const accepted = this.#heldBursts().filter((burst) => account === undefined || burst.account === account);
+    for (const burst of accepted) {
+      this.#passed.set(burst.account, this.#deps.reader.catalog.appliedLsn);
+      this.#release(burst.account, this.#deps.reader.catalog.appliedLsn);
+      this.#deps.log.warn({ ...burst }, 'a held burst was accepted and goes to the standby');
+    }
+    return accepted;
+  }
+
+  get broken(): Promise<UnderstudyError> {
+    return this.#broken.promise;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#stopping.signal.aborted) {
+      this.#stopping.abort(stopped());
+      await this.#loop;
+      const late = new AbortController();
+      await Promise.race([
+        Promise.allSettled(this.#tasks),
+        this.#deps.clock.sleep(STOP_WITHIN_MS, late.signal).catch(ignored),
+      ]);
+      late.abort();
+      this.#pool.close();
+      await Promise.allSettled(this.#tasks);
+      this.#remember();
+      this.#memory.close();
+      for (const waiter of this.#waiters) waiter.reject(stopped());
+    }
+    await this.#loop;
+  }
+
+  #currentPhase(held: number): WarmStatus['phase'] {
+    if (this.#trouble) return 'stalled';
+    if (this.#filling) return 'filling';
+    return held > 0 ? 'held' : this.#phase;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#deps;
+    while (!this.#stopping.signal.aborted) {
+      try {
+        await this.#look();
+      } catch (error) {
+        const failure = asMailError(error);
+        log.error({ err: failure }, `the standby cannot be kept warm: ${failure.message}`);
+        this.#broken.resolve(failure);
+        return;
+      }
+      await clock.sleep(LOOK_EVERY_MS, this.#stopping.signal).catch(ignored);
+    }
+  }
+
+  async #look(): Promise<void> {
+    await this.#readReleased();
+    await this.#readNew();
+    if (this.#phase === 'starting') this.#phase = 'following';
+    const now = this.#deps.clock.monotonicMs();
+    if (now - this.#tidiedAtMs >= TIDY_EVERY_MS) {
+      this.#tidiedAtMs = now;
+      this.#decide(now);
+      this.#remember();
+      await this.#checkCatalog(now);
+      this.#hear(now);
+    }
+    this.#pump();
+  }
+
+  /** A catalog that was rebuilt is another file: ours would stay as it was for ever. */
+  async #checkCatalog(now: number): Promise<void> {
+    if (now - this.#catalogCheckedAtMs < CATALOG_CHECK_MS) return;
+    this.#catalogCheckedAtMs = now;
+    const { journal, catalog } = this.#deps.reader;
+    const before = journal.committedLsn;
+    const stuck = before > catalog.appliedLsn && catalog.appliedLsn === this.#catalogThen;
+    this.#catalogThen = catalog.appliedLsn;
+    await journal.refresh();
+    if (!stuck) return;
+    throw warmErrors.make(
+      'MAIL_WARM_JOURNAL_AHEAD',
+      `the journal is at lsn:${before}, its catalog stays at lsn:${catalog.appliedLsn}`,
+    );
+  }
+
+  async #readNew(): Promise<void> {
+    const { reader } = this.#deps;
+    const until = reader.catalog.appliedLsn;
+    if (until <= this.#readLsn) return;
+    for await (const entry of reader.entriesSince(this.#readLsn, until)) {
+      const burst = burstOf(entry);
+      if (burst) {
+        this.#holdAt(burst.account, burst.at);
+        continue;
+      }
+      const account = accountOfRecord(entry, this.#knownAccountOf);
+      if (account === undefined) continue;
+      const hold = this.#held.get(account);
+      if (hold) hold.touchedAtMs = this.#deps.clock.monotonicMs();
+      // What is read of it begins with where it was held.
+      else if (!this.#released.has(account)) {
+        this.#behind.set(account, addRecord(this.#behind.get(account), entry));
+      }
+    }
+    this.#readLsn = until;
+  }
+
+  readonly #knownAccountOf = (mailbox: MailboxId): string | undefined => {
+    let account = this.#accountOf.get(mailbox);
+    if (account === undefined) {
+      account = this.#deps.reader.catalog.accountOfMailbox(mailbox);
+      if (account !== undefined) this.#accountOf.set(mailbox, account);
+    }
+    return account;
+  };
+
+  /** What happened in accounts while they were held. */
+  async #readReleased(): Promise<void> {
+    for (const [account, at] of [...this.#released]) {
+      let changes: AccountChanges | undefined;
+      let next: Lsn | undefined;
+      for await (const entry of this.#deps.reader.entriesSince(at, this.#readLsn)) {
+        const burst = burstOf(entry);
+        if (burst?.account === account && !this.#isPassed(account, burst.at) && burst.at > at) {
+          next = burst.at;
+          break;
+        }
+        if (accountOfRecord(entry, this.#knownAccountOf) === account) changes = addRecord(changes, entry);
+      }
+      this.#released.delete(account);
+      this.#arriving.add(account);
+      this.#putBehind(account, changes ?? comparisonFrom((at + 1) as Lsn));
+      if (next !== undefined) this.#holdAt(account, next);
+    }
+  }
+
+  #isPassed(account: string, at: Lsn): boolean {
+    return at <= (this.#passed.get(account) ?? 0);
+  }
+
+  #putBehind(account: string, changes: AccountChanges): void {
+    this.#behind.set(account, mergeChanges(changes, this.#behind.get(account)) as AccountChanges);
+  }
+
+  #holdAt(account: string, at: Lsn): void {
+    if (this.#held.has(account) || this.#released.has(account) || this.#isPassed(account, at)) return;
+    const since = this.#deps.clock.wallMs();
+    const hold: Hold = { at, since, loss: undefined, touchedAtMs: this.#deps.clock.monotonicMs() };
+    this.#held.set(account, hold);
+    this.#memory.hold(heldBurst(account, hold));
+  }
+
+  /** Counts what the accounts that are held would lose, once their bursts are over. */
+  #decide(now: number): void {
+    const { reader, burst, log, pair } = this.#deps;
+    for (const [account, hold] of this.#held) {
+      if (hold.touchedAtMs === undefined || now - hold.touchedAtMs < BURST_ENDS_AFTER_MS) continue;
+      hold.touchedAtMs = undefined;
+      const isNew = hold.loss === undefined || hold.loss.removed === 0;
+      hold.loss = lossSince(reader.catalog, account, hold.at);
+      if (isBurst(hold.loss, burst)) {
+        this.#memory.hold(heldBurst(account, hold));
+        if (!isNew) continue;
+        log.error(
+          { ...heldBurst(account, hold), remedy: `understudy standby accept ${pair} --account ${account}` },
+          `${account} lost ${hold.loss.removed} of ${hold.loss.of} messages at once: the standby keeps the state before, until this is accepted or the mail is brought back`,
+        );
+      } else {
+        if (!isNew) log.info({ account }, 'what was removed is there again: the burst is held no more');
+        this.#release(account);
+      }
+    }
+  }
+
+  #release(account: string, passed?: Lsn): void {
+    const hold = this.#held.get(account);
+    if (!hold) return;
+    this.#held.delete(account);
+    this.#memory.release(account, passed);
+    this.#released.set(account, hold.at);
+  }
+
+  #heldBursts(): HeldBurst[] {
+    return [...this.#held].flatMap(([account, hold]) =>
+      hold.loss !== undefined && hold.loss.removed > 0 ? [heldBurst(account, hold)] : [],
+    );
+  }
+
+  #remember(): void {
+    if (this.#filling) return;
+    // What was released is remembered by itself.
+    const lsn = this.#lowest(
+      [...this.#behind, ...this.#working].filter(([name]) => !this.#arriving.has(name)),
+    );
+    if (lsn === this.#rememberedLsn) return;
+    this.#memory.applied(lsn);
+    this.#rememberedLsn = lsn;
+  }
+
+  #appliedLsn(): Lsn {
+    if (this.#filling) return 0 as Lsn;
+    const lsn = this.#lowest([...this.#behind, ...this.#working]);
+    return Math.min(lsn, ...this.#released.values()) as Lsn;
+  }
+
+  #lowest(changes: readonly [string, AccountChanges][]): Lsn {
+    return changes.reduce<number>((lowest, [, { from }]) => Math.min(lowest, from - 1), this.#readLsn) as Lsn;
+  }
+
+  #fill(filled: ReadonlySet<string>): void {
+    const { reader, clock, log } = this.#deps;
+    for (const { account } of reader.catalog.accounts()) {
+      if (filled.has(account) || this.#held.has(account) || this.#released.has(account)) continue;
+      this.#unfilled.add(account);
+      this.#behind.set(account, comparisonFrom(1 as Lsn));
+    }
+    this.#filling = true;
+    this.#fillTotal = this.#unfilled.size;
+    this.#fillBeganMs = clock.monotonicMs();
+    log.info({ accounts: this.#unfilled.size }, 'the standby is compared as a whole');
+    this.#fillEnded();
+  }
+
+  #fillEnded(): void {
+    if (!this.#filling || this.#unfilled.size > 0) return;
+    this.#filling = false;
+    this.#deps.log.info({ lsn: this.#readLsn }, 'the standby holds what the journal holds');
+    this.#remember();
+  }
+
+  /** Gives accounts to who is free. */
+  #pump(): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#settleWaiters();
+    const { clock, config } = this.#deps;
+    const now = clock.monotonicMs();
+    let free = Math.min(config.shadow.connections, 8) - this.#tasks.size;
+    if (this.#trouble) {
+      if (now < this.#trouble.retryAtMs || this.#tasks.size > 0) return;
+      free = 1;
+    }
+    // One stays for what is quick while the standby is filled.
+    const comparisons = Math.max(1, free - 1);
+    let comparing = [...this.#working.values()].filter(({ scope }) => scope !== 'messages').length;
+    const ready: string[] = [];
+    for (const [account, { scope }] of this.#behind) {
+      if (free <= 0) break;
+      if (this.#working.has(account) || (this.#notBefore.get(account) ?? 0) > now) continue;
+      if (this.#problems.isSetAside(account)) continue;
+      if (scope !== 'messages' || this.#doveadm === undefined) {
+        if (comparing >= comparisons && this.#filling) continue;
+        comparing += 1;
+      }
+      ready.push(account);
+      free -= 1;
+    }
+    for (const account of ready) this.#start(account);
+  }
+
+  #start(account: string): void {
+    const accounts = [account];
+    const changes = this.#behind.get(account) as AccountChanges;
+    if (this.#unfilled.has(account) && changes.scope === 'whole' && !this.#trouble) {
+      for (const other of this.#unfilled) {
+        if (accounts.length >= FILL_ACCOUNTS) break;
+        const mayJoin =
+          other !== account && !this.#working.has(other) && this.#behind.get(other)?.scope === 'whole';
+        if (mayJoin && !this.#problems.isSetAside(other) && !this.#held.has(other)) accounts.push(other);
+      }
+    }
+    const jobs = new Map(accounts.map((name) => [name, this.#behind.get(name) as AccountChanges]));
+    for (const [name, job] of jobs) {
+      this.#behind.delete(name);
+      this.#working.set(name, job);
+    }
+    const task = this.#work(jobs)
+      .then(() => {
+        this.#tasks.delete(task);
+        this.#fillEnded();
+        this.#pump();
+      })
+      .catch((error: unknown) => {
+        // What is remembered cannot be written.
+        this.#tasks.delete(task);
+        this.#broken.resolve(asMailError(error));
+      });
+    this.#tasks.add(task);
+  }
+
+  async #work(jobs: ReadonlyMap<string, AccountChanges>): Promise<void> {
+    const { log } = this.#deps;
+    const failures = new Map<string, unknown>();
+    const early = new Set<string>();
+    try {
+      const ready = [...jobs].filter(([account]) => {
+        if (this.#isComplete(account)) return true;
+        this.#notBefore.set(account, this.#deps.clock.monotonicMs() + INCOMPLETE_PAUSE_MS);
+        early.add(account);
+        return false;
+      });
+      const [only] = ready;
+      if (ready.length === 1 && only) await this.#bringOver(...only);
+      else if (ready.length > 1)
+        await this.#compare(
+          ready.map(([account]) => account),
+          {},
+          failures,
+        );
+    } catch (error) {
+      if (isReaderFailure(error)) this.#broken.resolve(error);
+      for (const account of jobs.keys()) failures.set(account, error);
+    }
+    for (const [account, changes] of jobs) {
+      this.#working.delete(account);
+      const error = failures.get(account);
+      if (error === undefined && !early.has(account)) {
+        this.#arrived(account);
+        continue;
+      }
+      this.#putBehind(account, changes);
+      if (error === undefined || this.#stopping.signal.aborted) continue;
+      const problem = this.#problems.failed(account, error);
+      log.warn(
+        { account, code: problem.code, err: error },
+        'the account could not be brought to the standby; tried again',
+      );
+      if (SERVER_FAILURES.has(problem.code)) this.#stall(problem);
+    }
+  }
+
+  #arrived(account: string): void {
+    this.#problems.recovered(account);
+    this.#notBefore.delete(account);
+    if (this.#unfilled.delete(account)) this.#memory.filled([account]);
+    if (this.#arriving.has(account) && !this.#behind.has(account) && !this.#held.has(account)) {
+      this.#arriving.delete(account);
+      this.#memory.arrived(account);
+    }
+    if (this.#trouble) this.#deps.log.info({}, 'the standby serves again');
+    this.#trouble = undefined;
+    this.#heardAtMs = this.#deps.clock.monotonicMs();
+  }
+
+  #isComplete(account: string): boolean {
+    return this.#deps.reader.catalog.mailboxes(account).every(({ complete }) => complete);
+  }
+
+  async #bringOver(account: string, changes: AccountChanges): Promise<void> {
+    const { reader } = this.#deps;
+    const doveadm = this.#doveadm;
+    const at = this.#held.get(account)?.at ?? this.#readLsn;
+    if (changes.scope === 'messages' && doveadm !== undefined) {
+      const done = await this.#twice(() =>
+        this.#pool.use(account, (connection) =>
+          applyDifference({ reader, connection, doveadm }, { account, at, changes }),
+        ),
+      );
+      if (done) {
+        this.#metrics.applied += 1;
+        this.#metrics.messagesAdded += done.messagesAdded;
+        this.#metrics.messagesRemoved += done.messagesRemoved;
+        this.#metrics.flagsSet += done.flagsSet;
+        return;
+      }
+    }
+    const failures = new Map<string, unknown>();
+    const since = changes.scope === 'since' ? { since: (changes.from - 1) as Lsn } : {};
+    await this.#compare([account], { at, ...since }, failures);
+    const failure = failures.get(account);
+    if (failure !== undefined) throw failure;
+  }
+
+  /** A connection that was kept may have ended meanwhile. */
+  async #twice<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!hasCode(error, 'MAIL_CONNECTION_LOST') || this.#stopping.signal.aborted) throw error;
+      return work();
+    }
+  }
+
+  async #compare(
+    accounts: readonly string[],
+    request: { readonly at?: Lsn; readonly since?: Lsn },
+    failures: Map<string, unknown>,
+  ): Promise<void> {
+    const { bringUp } = this.#deps;
+    const living = accounts.filter((account) => this.#deps.reader.catalog.account(account, request.at));
+    if (living.length === 0) return;
+    const report = await bringUp(
+      this.#deps,
+      { at: this.#readLsn, ...request, accounts: living },
+      { signal: this.#stopping.signal },
+    );
+    this.#metrics.compared += living.length;
+    this.#metrics.messagesAdded += report.messagesRestored;
+    this.#metrics.flagsSet += report.flagsSet;
+    for (const problem of report.problems) {
+      failures.set(problem.account, reviveError({ ...problem, kind: 'failed', retry: 'later', details: {} }));
+    }
+  }
+
+  #stall(problem: Problem): void {
+    const { clock, log } = this.#deps;
+    if (!this.#trouble) log.error({ code: problem.code }, `the standby does not serve: ${problem.message}`);
+    const pauseMs = Math.min((this.#trouble?.pauseMs ?? STALLED_FIRST_MS / 2) * 2, STALLED_MOST_MS);
+    this.#trouble = { problem, pauseMs, retryAtMs: clock.monotonicMs() + pauseMs };
+    // Their pauses would be the server's.
+    for (const account of this.#behind.keys()) this.#problems.recovered(account);
+  }
+
+  /** A standby that nothing changes on may be gone all the same. */
+  #hear(now: number): void {
+    const doveadm = this.#doveadm;
+    const waits = this.#trouble && this.#behind.size === 0 ? this.#trouble.pauseMs : HEARTBEAT_MS;
+    if (doveadm === undefined || this.#tasks.size > 0 || now - this.#heardAtMs < waits) return;
+    this.#heardAtMs = now;
+    const task = doveadm
+      .check(this.#stopping.signal)
+      .then(() => {
+        if (this.#behind.size === 0) this.#trouble = undefined;
+      })
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted) this.#stall(problemOf('', error));
+      })
+      .finally(() => this.#tasks.delete(task));
+    this.#tasks.add(task);
+  }
+
+  #settleWaiters(): void {
+    if (this.#waiters.size === 0) return;
+    const applied = this.#appliedLsn();
+    for (const waiter of this.#waiters) if (waiter.lsn <= applied) waiter.resolve();
+  }
+}
+
+function heldBurst(account: string, { at, since, loss }: Hold): HeldBurst {
+  return { account, removed: loss?.removed ?? 0, of: loss?.of ?? 0, before: `lsn:${at}`, at, since };
+}
+
+function stopped(): UnderstudyError {
+  return warmErrors.make('MAIL_WARM_STOPPED', 'the warm standby is not kept any more');
+}
+
+/** The vault itself cannot be read. */
+function isReaderFailure(error: unknown): error is UnderstudyError {
+  return error instanceof UnderstudyError && /^(CATALOG|JOURNAL)_/.test(error.code);
+}
+
+function asMailError(error: unknown): UnderstudyError {
+  if (error instanceof UnderstudyError) return error;
+  const stack = error instanceof Error ? error.stack : undefined;
+  return mailErrors.make('MAIL_INTERNAL', stack ?? messageOf(error), { cause: error });
+}
+
+function ignored(): void {
+  // The signal ends a sleep early; who slept looks at it.
+}
