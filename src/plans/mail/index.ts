@@ -1,2 +1,7 @@
 /** Plans that move the accounts of a pair of mail servers: failover and switchover. */
+export { type TakeOverParameters, takeOverParameters } from './context.ts';
+export { failoverPlan, switchoverPlan } from './definitions.ts';
+export { takeOverErrors } from './errors.ts';
+export { type Loss, lossOf } from './loss.ts';
 export type * from './ports.ts';
+export type { LostMessage, TakeOverReport } from './report.ts';

@@ -7,10 +7,12 @@
  */
 import type { VaultReader } from '../../catalog/index.ts';
 import type { Config } from '../../config/index.ts';
-import type { ControlView, PairRoles } from '../../control/index.ts';
+import type { PairRoles } from '../../control/index.ts';
 import type { Directory } from '../../directory/index.ts';
 import type { Lsn } from '../../journal/index.ts';
 import type { Clock, Log } from '../../lib/index.ts';
+import type { Fence, ProxyStats, Rehome } from '../../rehome/index.ts';
+import type { CarryOverReport } from '../../workloads/mail/carry-over/index.ts';
 import type {
   ActionOptions,
   ShadowSummary,
@@ -27,6 +29,8 @@ export interface TakeOverPorts {
   readonly log: Log;
   /** Reads the replica of a server beside whoever writes. @throws CATALOG_VAULT_MISSING, JOURNAL_… */
   withReader<T>(server: string, work: (reader: VaultReader) => Promise<T>): Promise<T>;
+  /** Accounts of which the journal of the server got anything after the LSN. */
+  changedSince(server: string, since: Lsn): Promise<readonly string[]>;
   readonly standby: StandbyPort;
   readonly following: FollowingPort;
   /** The pair's warm standby; undefined where none is kept here. */
@@ -34,9 +38,13 @@ export interface TakeOverPorts {
   /** The pair's directory; undefined where it has none. */
   directory(pair: string): Promise<Directory | undefined>;
   /** The pair's ways to move clients: the front door (all proxies together), then command hooks. */
-  rehomes(move: Move): Promise<readonly RehomePort[]>;
+  rehomes(move: Move): Promise<readonly Rehome[]>;
   /** The pair's commands that make sure that `from` cannot serve. */
-  fences(move: Move): Promise<readonly FencePort[]>;
+  fences(move: Move): Promise<readonly Fence[]>;
+  /** What the pair's front door says of itself; undefined where there is none or it does not run. */
+  doorStats(pair: string): Promise<ProxyStats | undefined>;
+  /** Whether the server's IMAP port greets within that time. */
+  answers(server: string, withinMs: number): Promise<boolean>;
   readonly sessions: SessionsPort;
   probe(server: string, options: ProbeRequest): Promise<ProbeReport>;
   readonly roles: RolesPort;
@@ -63,6 +71,13 @@ export interface StandbyPort {
   bringUp(place: StandbyPlace, request: BringUpRequest, options: ActionOptions): Promise<BringUpReport>;
   quickCompare(place: StandbyPlace, request: QuickRequest, options: ActionOptions): Promise<QuickReport>;
   verify(place: StandbyPlace, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
+  /** What the journal of `source` got after `since` comes to `target` as new messages; may be repeated, doubles nothing. */
+  carryOver(
+    place: StandbyPlace,
+    since: Lsn,
+    accounts: readonly string[] | undefined,
+    options: ActionOptions,
+  ): Promise<CarryOverReport>;
 }
 
 export interface QuickRequest {
@@ -112,8 +127,8 @@ export interface WarmPort {
 export interface SessionsPort {
   /** Accounts with a session now, sorted; undefined where it cannot be told. */
   who(server: string, signal?: AbortSignal): Promise<readonly string[] | undefined>;
-  /** Ends every session; resolves to how many accounts had one, undefined where it cannot be done. */
-  kick(server: string, signal?: AbortSignal): Promise<number | undefined>;
+  /** Ends every session, or those of `accounts`; false where it cannot be done. */
+  kick(server: string, signal?: AbortSignal, accounts?: readonly string[]): Promise<boolean>;
 }
 
 export interface ProbeRequest {
@@ -124,39 +139,19 @@ export interface ProbeRequest {
   readonly signal?: AbortSignal;
 }
 
-export type DoorState =
-  | { readonly mode: 'open'; readonly server: string }
-  | { readonly mode: 'hold'; readonly server: string }
-  | { readonly mode: 'closed' };
-
-export interface RehomeOutcome {
-  readonly clientsMoved: number;
-  readonly clientsCut: number;
-  readonly elapsedMs: number;
-}
-
-/** One way to move clients. */
-export interface RehomePort {
-  readonly name: string;
-  /** Undefined: it cannot be told. */
-  state(): Promise<DoorState | undefined>;
-  isDone(want: DoorState): Promise<boolean>;
-  run(want: DoorState): Promise<RehomeOutcome>;
-  undo(to: DoorState): Promise<RehomeOutcome>;
-}
-
-/** One command that keeps a server from serving. */
-export interface FencePort {
-  readonly name: string;
-  isDone(): Promise<boolean>;
-  run(): Promise<void>;
-  undo(): Promise<void>;
-  /** Whether there is a command to take it back. */
-  readonly undoable: boolean;
-}
-
+/** Who acts, in the control journal. */
 export interface RolesPort {
-  read(pair: string): Promise<PairRoles | undefined>;
+  read(pair: string): Promise<PairRoles>;
   write(roles: PairRoles): Promise<void>;
-  readonly view: ControlView;
+  /** Accounts that have moved while the rest of the pair has not. */
+  moved(pair: string): Promise<MovedAccounts | undefined>;
+  writeMoved(moved: MovedAccounts): Promise<void>;
+}
+
+export interface MovedAccounts {
+  readonly pair: string;
+  /** The server that has them now. */
+  readonly server: string;
+  readonly accounts: readonly string[];
+  readonly plan: string;
 }

@@ -1,0 +1,152 @@
+/** What the steps of failover and switchover work with. */
+import { z } from 'zod';
+import type { MailServerConfig, PairConfig } from '../../config/index.ts';
+import { pairNamed, serverNamed } from '../../config/index.ts';
+import type { Binding, Directory } from '../../directory/index.ts';
+import type { Lsn } from '../../journal/index.ts';
+import type { JsonValue } from '../../lib/index.ts';
+import type { Fence, Rehome } from '../../rehome/index.ts';
+import type { PlanDeps, StepIo } from '../index.ts';
+import type { Move, StandbyPlace, TakeOverPorts } from './ports.ts';
+
+/**
+ * Plain JSON, journaled with the plan. `from` and `to` are chosen once, by the roles at its beginning: a resume after the roles have
+ * changed must go on the same way.
+ */
+export const takeOverParameters = z.object({
+  from: z.string(),
+  to: z.string(),
+  /** An earlier state, LSN in the journal of `from`; absent = the last commit. */
+  at: z.int().nonnegative().optional(),
+  /** Only these accounts; absent = all. */
+  accounts: z.array(z.string()).min(1).optional(),
+});
+export type TakeOverParameters = z.output<typeof takeOverParameters>;
+
+export interface TakeOver {
+  readonly ports: TakeOverPorts;
+  readonly parameters: TakeOverParameters;
+  readonly pair: PairConfig;
+  readonly move: Move;
+  readonly place: StandbyPlace;
+  readonly from: MailServerConfig;
+  readonly to: MailServerConfig;
+  readonly directory: Directory | undefined;
+  readonly rehomes: readonly Rehome[];
+  readonly fences: readonly Fence[];
+  /** Some accounts only: the front door and the fence commands, which know no accounts, stay as they are. */
+  readonly subset: boolean;
+}
+
+/** @throws CONFIG_UNKNOWN_PAIR, CONFIG_UNKNOWN_SERVER */
+export async function takeOverContext(
+  ports: TakeOverPorts,
+  parameters: TakeOverParameters,
+  { planId, pair }: PlanDeps,
+): Promise<TakeOver> {
+  const { from, to } = parameters;
+  const move: Move = { plan: planId, pair, from, to };
+  const subset = parameters.accounts !== undefined;
+  return {
+    ports,
+    parameters,
+    pair: pairNamed(ports.config, pair),
+    move,
+    place: { source: from, target: to },
+    from: serverNamed(ports.config, from),
+    to: serverNamed(ports.config, to),
+    directory: await ports.directory(pair),
+    rehomes: subset ? [] : await ports.rehomes(move),
+    fences: subset ? [] : await ports.fences(move),
+    subset,
+  };
+}
+
+/** The state that is restored: chosen once, when the standby is finished. */
+export interface Moment {
+  readonly lsn: Lsn;
+  /** Wall time of its commit, ms. */
+  readonly time: number;
+}
+
+/** What steps remember for others, and for the report. */
+export interface Memory {
+  readonly loss: JsonValue;
+  readonly at: Moment;
+  /** As they were before the first write. */
+  readonly bindings: readonly Binding[];
+  /** Accounts that the standby holds as they were before a burst. */
+  readonly held: readonly HeldAccount[];
+  readonly finished: JsonValue;
+  readonly quick: QuickCertificate;
+  readonly rebound: JsonValue;
+  readonly probe: JsonValue;
+  readonly protected: JsonValue;
+  readonly deep: JsonValue;
+  /** A switchover's: the replica and the standby were equal as of this. */
+  readonly prepared: Moment;
+  /** A switchover's: accounts with a session on the old server when it was quiesced. */
+  readonly active: readonly string[];
+  readonly stragglers: JsonValue;
+  /** Wall times, ms. */
+  readonly doorShut: number;
+  readonly doorOpen: number;
+  readonly unfenced: true;
+  readonly carriedAhead: Moment;
+  readonly carriedBack: JsonValue;
+  readonly heldBack: true;
+  readonly carriedTail: JsonValue;
+  readonly doorShutBack: number;
+  readonly doorOpenBack: number;
+  readonly probedBack: true;
+  readonly problems: readonly AccountProblem[];
+}
+
+export interface HeldAccount {
+  readonly account: string;
+  readonly at: Lsn;
+  readonly removed: number;
+  readonly of: number;
+}
+
+export interface QuickCertificate {
+  readonly equal: boolean;
+  readonly accounts: number;
+  readonly comparedAt: number;
+  readonly repairedAccounts: number;
+  readonly differences: JsonValue;
+}
+
+export interface AccountProblem {
+  readonly step: string;
+  readonly account: string;
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export function recall<K extends keyof Memory>(io: Pick<StepIo, 'recall'>, key: K): Memory[K] | undefined {
+  return io.recall<never>(key) as Memory[K] | undefined;
+}
+
+export function remember<K extends keyof Memory>(
+  io: Pick<StepIo, 'remember'>,
+  key: K,
+  value: Memory[K],
+): Promise<void> {
+  return io.remember(key, value as JsonValue);
+}
+
+/** Replaces what the step had noted as problems before: it has been tried again. */
+export async function rememberProblems(
+  io: StepIo,
+  step: string,
+  problems: readonly Omit<AccountProblem, 'step'>[],
+): Promise<void> {
+  const others = (recall(io, 'problems') ?? []).filter((problem) => problem.step !== step);
+  if (problems.length === 0 && others.length === (recall(io, 'problems') ?? []).length) return;
+  await remember(io, 'problems', [
+    ...others,
+    ...problems.map(({ account, code, message, remedy }) => ({ step, account, code, message, remedy })),
+  ]);
+}

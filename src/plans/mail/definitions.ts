@@ -1,0 +1,122 @@
+/** The two plans as data; see `steps` for what each step does. */
+import type { JsonValue } from '../../lib/index.ts';
+import type { PlanDefinition, PlanDeps, PlanRecord, PlanStep } from '../index.ts';
+import {
+  type Memory,
+  recall,
+  type TakeOver,
+  type TakeOverParameters,
+  takeOverContext,
+  takeOverParameters,
+} from './context.ts';
+import type { TakeOverPorts } from './ports.ts';
+import { failoverFindings, switchoverFindings } from './preflight.ts';
+import { makeReport } from './report.ts';
+import { rollbackSteps } from './rollback.ts';
+import { assess } from './steps/assess.ts';
+import { rebind, unbind } from './steps/bindings.ts';
+import { closeDoor, rehome } from './steps/door.ts';
+import { fence } from './steps/fence.ts';
+import { certify, finish } from './steps/finish.ts';
+import { probe, protect, verify } from './steps/serve.ts';
+import { drain, hold, prepare, sweepBehind } from './steps/switchover.ts';
+
+/** The old server is gone. Fenced first, so that it cannot serve before the new one does, should it come back. */
+const failoverSteps: readonly PlanStep<TakeOver>[] = [
+  assess,
+  closeDoor,
+  fence,
+  unbind,
+  finish,
+  certify,
+  rebind,
+  rehome,
+  probe,
+  protect,
+  verify,
+];
+
+/** The old server is there. What takes long comes before and after the moment in which people wait (`hold` to `rehome`). */
+const switchoverSteps: readonly PlanStep<TakeOver>[] = [
+  assess,
+  prepare,
+  hold,
+  drain,
+  rebind,
+  rehome,
+  probe,
+  sweepBehind,
+  fence,
+  protect,
+  verify,
+];
+
+export function failoverPlan(ports: TakeOverPorts): PlanDefinition<TakeOverParameters, MoveContext> {
+  return plan(ports, {
+    kind: 'failover',
+    sentence: ({ from, to }, pair) => `Fail over ${pair}: ${to} takes the place of ${from}`,
+    steps: failoverSteps,
+    preflight: failoverFindings,
+  });
+}
+
+export function switchoverPlan(ports: TakeOverPorts): PlanDefinition<TakeOverParameters, MoveContext> {
+  return plan(ports, {
+    kind: 'switchover',
+    sentence: ({ from, to }, pair) => `Switch ${pair} over from ${from} to ${to}`,
+    steps: switchoverSteps,
+    preflight: switchoverFindings,
+  });
+}
+
+/** With what the plan remembers, for the report. */
+export interface MoveContext extends TakeOver {
+  readonly recall: PlanDeps['recall'];
+}
+
+interface Kind {
+  readonly kind: string;
+  readonly sentence: (parameters: TakeOverParameters, pair: string) => string;
+  readonly steps: readonly PlanStep<TakeOver>[];
+  readonly preflight: PlanDefinition<TakeOverParameters, TakeOver>['preflight'];
+}
+
+function plan(ports: TakeOverPorts, kind: Kind): PlanDefinition<TakeOverParameters, MoveContext> {
+  return {
+    kind: kind.kind,
+    parameters: takeOverParameters,
+    sentence: (parameters, pair) => {
+      const { accounts, at } = parameters;
+      const some =
+        accounts === undefined
+          ? ''
+          : `, ${accounts.length === 1 ? accounts[0] : `${accounts.length} accounts`} only`;
+      return `${kind.sentence(parameters, pair)}${some}${at === undefined ? '' : `, as of lsn:${at}`}`;
+    },
+    context: async (parameters, deps) => ({
+      ...(await takeOverContext(ports, parameters, deps)),
+      recall: deps.recall,
+    }),
+    steps: ({ subset, directory }) =>
+      kind.steps.filter((step) => concerns(step, subset, directory !== undefined)),
+    preflight: kind.preflight,
+    rollbackSteps,
+    report: (context, record) => reportOf(context, record),
+  };
+}
+
+/** A step that has nothing to act on is left out, so that the list says what happens. */
+function concerns(step: PlanStep<TakeOver>, subset: boolean, hasDirectory: boolean): boolean {
+  if (subset && [closeDoor, fence, rehome].includes(step)) return false;
+  return hasDirectory || ![unbind, rebind].includes(step);
+}
+
+async function reportOf(context: MoveContext, record: PlanRecord): Promise<JsonValue> {
+  const memory = <K extends keyof Memory>(key: K) => recall({ recall: (name) => context.recall(name) }, key);
+  try {
+    return (await makeReport(context, record, memory)) as unknown as JsonValue;
+  } finally {
+    // What was done is told in one line too, for those who read logs.
+    context.ports.log.info({ plan: record.id, kind: record.kind, state: record.state }, record.sentence);
+  }
+}

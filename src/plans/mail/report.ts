@@ -1,0 +1,193 @@
+/** What a plan has done, for a person and for scripts: JSON in the control journal and as a file, and a page. */
+import type { Lsn } from '../../journal/index.ts';
+import { type JsonValue, messageOf } from '../../lib/index.ts';
+import { laterThan } from '../../workloads/mail/carry-over/index.ts';
+import type { PlanRecord } from '../index.ts';
+import { type CleanUpItem, cleanUpList } from './clean-up.ts';
+import type { AccountProblem, HeldAccount, Memory, QuickCertificate, TakeOver } from './context.ts';
+import type { Loss } from './loss.ts';
+import { writeReport } from './report-files.ts';
+
+/** A message that only the former server held; what is known of it. */
+export interface LostMessage {
+  readonly account: string;
+  readonly mailbox: string;
+  readonly uid: number;
+  readonly date: string;
+  readonly sender: string;
+  readonly subject: string;
+  readonly messageId: string;
+}
+
+/** Durations in ms, moments RFC 3339. */
+export interface TakeOverReport {
+  readonly plan: string;
+  readonly kind: string;
+  readonly pair: string;
+  readonly from: { readonly server: string; readonly host: string };
+  readonly to: { readonly server: string; readonly host: string };
+  readonly state: PlanRecord['state'];
+  readonly by: string;
+  readonly reason?: string;
+  readonly forced: boolean;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  /** The state that was restored. */
+  readonly at?: { readonly lsn: Lsn; readonly time: string };
+  /** From the command to the first client on the new server. */
+  readonly rtoMs?: number;
+  /** From the moment when the front door led nowhere to the moment when it led to the new server: the longest wait of a client of it. */
+  readonly outageMs?: number;
+  readonly rollbackOutageMs?: number;
+  readonly totalMs: number;
+  readonly clients: { readonly moved: number; readonly cut: number };
+  /** What could be lost, as known before; 0 = nothing, as far as it can be known. */
+  readonly rpo: { readonly atMostMs: number; readonly sentence: string };
+  readonly lost: readonly LostMessage[];
+  /** With `--at`: messages of the last state that the chosen one does not have. */
+  readonly leftOut?: number;
+  readonly held: readonly HeldAccount[];
+  readonly accounts: number;
+  readonly certificate: { readonly quick: QuickCertificate | null; readonly deep: JsonValue };
+  readonly probe: JsonValue;
+  readonly restored: JsonValue;
+  readonly stragglers: JsonValue;
+  readonly carriedBack: JsonValue;
+  readonly problems: readonly AccountProblem[];
+  readonly notes: readonly string[];
+  /** The former server answers although it is fenced. */
+  readonly formerAnswers: boolean;
+  readonly timeline: readonly {
+    readonly name: string;
+    readonly sentence: string;
+    readonly direction: string;
+    readonly state: string;
+    readonly at?: string;
+    readonly ms?: number;
+    readonly attempts: number;
+  }[];
+  readonly cleanUp: readonly CleanUpItem[];
+  /** Where the report lies as files; absent when it could not be written. */
+  readonly files?: { readonly json: string; readonly html: string };
+}
+
+const ANSWER_WITHIN_MS = 500;
+
+export async function makeReport(
+  context: TakeOver,
+  record: PlanRecord,
+  recalled: <K extends keyof Memory>(key: K) => Memory[K] | undefined,
+): Promise<TakeOverReport> {
+  const { ports, move, from, to, parameters } = context;
+  const loss = recalled('loss') as unknown as Loss | undefined;
+  const at = recalled('at');
+  const shut = recalled('doorShut');
+  const open = recalled('doorOpen');
+  const shutBack = recalled('doorShutBack');
+  const openBack = recalled('doorOpenBack');
+  const nowMs = ports.clock.wallMs();
+  const iso = (ms: number) => new Date(ms).toISOString();
+  const report: TakeOverReport = {
+    plan: record.id,
+    kind: record.kind,
+    pair: record.pair,
+    from: { server: move.from, host: from.host },
+    to: { server: move.to, host: to.host },
+    state: record.state,
+    by: record.by,
+    ...(record.reason === undefined ? {} : { reason: record.reason }),
+    forced: record.forced,
+    startedAt: iso(record.startedAt),
+    endedAt: iso(record.endedAt ?? nowMs),
+    ...(at === undefined ? {} : { at: { lsn: at.lsn, time: iso(at.time) } }),
+    ...(open === undefined ? {} : { rtoMs: open - record.startedAt }),
+    ...(open === undefined || shut === undefined ? {} : { outageMs: Math.max(0, open - shut) }),
+    ...(openBack === undefined || shutBack === undefined
+      ? {}
+      : { rollbackOutageMs: Math.max(0, openBack - shutBack) }),
+    totalMs: (record.endedAt ?? nowMs) - record.startedAt,
+    clients: clientsOf(record),
+    rpo: rpoOf(record, loss),
+    lost:
+      record.kind === 'failover' && at !== undefined && parameters.at === undefined
+        ? await lostMessages(context, at.lsn)
+        : [],
+    ...(parameters.at === undefined ? {} : { leftOut: await leftOut(context) }),
+    held: recalled('held') ?? [],
+    accounts: recalled('quick')?.accounts ?? 0,
+    certificate: { quick: recalled('quick') ?? null, deep: recalled('deep') ?? null },
+    probe: recalled('probe') ?? null,
+    restored: recalled('finished') ?? null,
+    stragglers: recalled('stragglers') ?? null,
+    carriedBack: recalled('carriedTail') ?? recalled('carriedBack') ?? null,
+    problems: recalled('problems') ?? [],
+    notes: record.steps.flatMap(({ notes }) => notes.map(({ text }) => text)),
+    formerAnswers: record.state !== 'rolled-back' && (await ports.answers(move.from, ANSWER_WITHIN_MS)),
+    timeline: record.steps.map((step) => ({
+      name: step.name,
+      sentence: step.sentence,
+      direction: step.direction,
+      state: step.state,
+      ...(step.startedAt === undefined ? {} : { at: iso(step.startedAt) }),
+      ...(step.durationMs === undefined ? {} : { ms: Math.round(step.durationMs) }),
+      attempts: step.attempts,
+    })),
+    cleanUp: record.state === 'rolled-back' ? [] : cleanUpList(context, record),
+  };
+  try {
+    return { ...report, files: await writeReport(ports.config.dataDir, report) };
+  } catch (error) {
+    ports.log.error({ plan: record.id, err: error }, 'the report could not be written as files');
+    return { ...report, notes: [...report.notes, `the report could not be written: ${messageOf(error)}`] };
+  }
+}
+
+function clientsOf(record: PlanRecord) {
+  const sum = { moved: 0, cut: 0 };
+  for (const { outcome } of record.steps) {
+    if (typeof outcome !== 'object' || outcome === null || Array.isArray(outcome)) continue;
+    const { clientsMoved, clientsCut } = outcome as { clientsMoved?: number; clientsCut?: number };
+    sum.moved += clientsMoved ?? 0;
+    sum.cut += clientsCut ?? 0;
+  }
+  return sum;
+}
+
+function rpoOf(record: PlanRecord, loss: Loss | undefined) {
+  if (record.kind === 'switchover') {
+    return {
+      atMostMs: 0,
+      sentence: 'Nothing: the last changes were carried over, and the old server was looked at once more.',
+    };
+  }
+  if (loss === undefined) return { atMostMs: 0, sentence: 'Not assessed.' };
+  const certain = loss.synchronous && loss.unprotectedEvents === 0 && loss.lagMs === 0;
+  const since = loss.lastPassAt ?? loss.committedAt;
+  return { atMostMs: certain ? 0 : Math.max(0, record.startedAt - since), sentence: loss.sentence };
+}
+
+/** Found in the journal of the former server after the moment: somebody looked at it once more since. */
+export async function lostMessages(
+  { ports, move, parameters }: TakeOver,
+  since: Lsn,
+): Promise<readonly LostMessage[]> {
+  return ports.withReader(move.from, async (reader) => {
+    const { messages } = await laterThan(reader, since, parameters.accounts);
+    return messages.slice(0, 10_000).map(({ account, mailbox, uid, date, sender, subject, messageId }) => ({
+      account,
+      mailbox,
+      uid,
+      date,
+      sender,
+      subject,
+      messageId,
+    }));
+  });
+}
+
+async function leftOut({ ports, move, parameters }: TakeOver): Promise<number> {
+  return ports.withReader(move.from, async (reader) => {
+    const { messages } = await laterThan(reader, parameters.at as Lsn, parameters.accounts);
+    return messages.length;
+  });
+}

@@ -1,0 +1,226 @@
+/**
+ * The way back after people have worked on the server that took over: what they wrote comes along. Its journal is restored onto the former
+ * server as a standby's is; what only that one held (mail that was never seen, before it was lost) is moved aside there, and reported.
+ *
+ * The long part happens while people go on working; they wait only for its tail.
+ */
+import { counted, type JsonValue, messageOf } from '../../lib/index.ts';
+import type { PlanRecord, PlanStep, StepIo } from '../index.ts';
+import { accountsOf, momentOf } from './accounts.ts';
+import { type Moment, recall, remember, type TakeOver } from './context.ts';
+import { takeOverErrors } from './errors.ts';
+import { bindBack } from './steps/bindings.ts';
+import { allAre, setDoors } from './steps/door.ts';
+import { fence } from './steps/fence.ts';
+import { bringUp, noteOutcome, quickCertificate, summaryOf } from './steps/finish.ts';
+import { probeServer, takeRoles } from './steps/serve.ts';
+
+const FORMER_WAIT_MS = 60_000;
+const ASK_EVERY_MS = 1_000;
+
+/** Undefined while nobody can have worked on the new server: then undoing the steps is enough. */
+export function rollbackSteps(_: TakeOver, record: PlanRecord): readonly PlanStep<TakeOver>[] | undefined {
+  const moved = record.steps.some(
+    ({ name, direction, attempts }) =>
+      direction === 'forward' && attempts > 0 && (name === 'rebind' || name === 'rehome'),
+  );
+  return moved
+    ? [unfence, carryAhead, holdBack, carryBack, bindToFormer, rehomeBack, probeBack, protectBack]
+    : undefined;
+}
+
+/** The same plan seen from the other side: the acting server's own journal onto the former one. */
+function reversed(context: TakeOver): TakeOver {
+  const { move, from, to, parameters } = context;
+  const { at: _, ...rest } = parameters;
+  return {
+    ...context,
+    move: { ...move, from: move.to, to: move.from },
+    place: { source: move.to, target: move.from },
+    from: to,
+    to: from,
+    parameters: { ...rest, from: move.to, to: move.from },
+  };
+}
+
+const unfence: PlanStep<TakeOver> = {
+  name: 'unfence',
+  always: true,
+  sentence: ({ move, fences }) =>
+    `${fences.length === 0 ? '' : 'Take the fence back, and '}wait for ${move.from}, which stays out of reach for people`.replace(
+      /^w/,
+      'W',
+    ),
+  isDone: async (_, io) => recall(io, 'unfenced') !== undefined,
+  async run(context, io) {
+    await fence.undo?.(context, io);
+    await formerAnswers(context, io);
+    await remember(io, 'unfenced', true);
+  },
+};
+
+async function formerAnswers({ ports, move }: TakeOver, io: StepIo): Promise<void> {
+  const deadline = ports.clock.monotonicMs() + FORMER_WAIT_MS;
+  for (;;) {
+    try {
+      await ports.standby.features({ source: move.to, target: move.from }, io.signal);
+      return;
+    } catch (error) {
+      io.signal.throwIfAborted();
+      if (ports.clock.monotonicMs() > deadline) {
+        throw takeOverErrors.make(
+          'TAKEOVER_FORMER_UNREACHABLE',
+          `${move.from} does not answer: ${messageOf(error)}`,
+          { cause: error },
+        );
+      }
+      await ports.clock.sleep(ASK_EVERY_MS, io.signal);
+    }
+  }
+}
+
+const carryAhead: PlanStep<TakeOver> = {
+  name: 'carry-ahead',
+  always: true,
+  sentence: ({ move }) =>
+    `Bring ${move.from} up to what was written on ${move.to}, while people go on working`,
+  isDone: async (_, io) => recall(io, 'carriedAhead') !== undefined,
+  async run(context, io) {
+    const { ports, move } = context;
+    await ports.following.pass(move.to, { signal: io.signal, progress: io.progress });
+    const { at, report } = await carry(reversed(context), io);
+    await remember(io, 'carriedAhead', at);
+    await remember(io, 'carriedBack', summaryOf(report));
+    return summaryOf(report);
+  },
+};
+
+async function carry(back: TakeOver, io: StepIo, since?: Moment) {
+  const at = await momentOf(back);
+  const accounts = await accountsOf(back, at.lsn);
+  const report = await bringUp(back, io, {
+    at: at.lsn,
+    accounts,
+    ...(since === undefined ? {} : { since: since.lsn }),
+  });
+  await noteOutcome(io, report, accounts.length, 'carry-back');
+  if (report.problems.length > 0) {
+    const { account, code, message } = report.problems[0] as (typeof report.problems)[number];
+    throw takeOverErrors.make(
+      'TAKEOVER_NOT_CARRIED_BACK',
+      `${counted(report.problems.length, 'problem')}, first ${account}: ${code}: ${message}`,
+    );
+  }
+  return { at, report, accounts };
+}
+
+const holdBack: PlanStep<TakeOver> = {
+  name: 'hold-back',
+  sentence: ({ move }) => `Quiesce ${move.to}: hold new clients, let the others end, unbind`,
+  isDone: async (context, io) =>
+    recall(io, 'heldBack') !== undefined &&
+    (await allAre(context.rehomes, { mode: 'hold', server: context.move.from })),
+  async run(context, io) {
+    const { ports, move, rehomes, pair, parameters } = context;
+    await remember(io, 'doorShutBack', ports.clock.wallMs());
+    const [moved] = await Promise.all([
+      setDoors(rehomes, { mode: 'hold', server: move.from }, io),
+      pair.failover.unbind ? bindBack(context, io, ['bound', 'unbound'], 'unbound') : undefined,
+    ]);
+    await ports.sessions.kick(move.to, io.signal, parameters.accounts);
+    await remember(io, 'heldBack', true);
+    return moved;
+  },
+};
+
+const carryBack: PlanStep<TakeOver> = {
+  name: 'carry-back',
+  always: true,
+  sentence: ({ move }) => `Carry the last changes of ${move.to} back to ${move.from}, and compare`,
+  isDone: async (_, io) => recall(io, 'carriedTail') !== undefined,
+  async run(context, io) {
+    const { ports, move } = context;
+    await ports.following.pass(move.to, { signal: io.signal, progress: io.progress });
+    const back = reversed(context);
+    const { at, report, accounts } = await carry(back, io, recall(io, 'carriedAhead'));
+    await quickCertificate(back, io, at, [], accounts);
+    await remember(io, 'carriedTail', { at: at.lsn, ...summaryOf(report) } as JsonValue);
+    return summaryOf(report);
+  },
+};
+
+const bindToFormer: PlanStep<TakeOver> = {
+  name: 'bind-back',
+  sentence: ({ move, directory }) =>
+    directory === undefined
+      ? 'No directory to change'
+      : `Bind the accounts to ${move.from}, exactly as before`,
+  async isDone({ directory }, io) {
+    const bindings = recall(io, 'bindings');
+    if (directory === undefined || bindings === undefined) return true;
+    const now = await directory.bindings(
+      bindings.map(({ account }) => account),
+      undefined,
+      io.signal,
+    );
+    const values = new Map(now.map((binding) => [binding.dn, binding.values]));
+    return bindings.every((binding) => sameValues(values.get(binding.dn), binding.values));
+  },
+  async run(context, io) {
+    return { accounts: await bindBack(context, io, ['unbound', 'bound']) };
+  },
+};
+
+function sameValues(a: readonly string[] | undefined, b: readonly string[]): boolean {
+  const fold = (values: readonly string[]) =>
+    JSON.stringify(values.map((value) => value.toLowerCase()).sort());
+  return a !== undefined && fold(a) === fold(b);
+}
+
+const rehomeBack: PlanStep<TakeOver> = {
+  name: 'rehome-back',
+  sentence: ({ move }) => `Move clients back to ${move.from}`,
+  isDone: ({ rehomes, move }) =>
+    allAre(
+      rehomes.filter(({ holds }) => holds),
+      { mode: 'open', server: move.from },
+    ),
+  async run({ rehomes, move, ports }, io) {
+    let clientsMoved = 0;
+    for (const one of [...rehomes].sort((a, b) => Number(b.holds) - Number(a.holds))) {
+      const outcome = one.holds
+        ? await one.run({ mode: 'open', server: move.from })
+        : await one.undo({ mode: 'open', server: move.from });
+      clientsMoved += outcome.clientsMoved;
+      if (outcome.left !== undefined) io.note(`${one.name}: ${outcome.left}`);
+    }
+    await remember(io, 'doorOpenBack', ports.clock.wallMs());
+    return { clientsMoved };
+  },
+};
+
+const probeBack: PlanStep<TakeOver> = {
+  name: 'probe-back',
+  always: true,
+  sentence: ({ move }) => `Be a client of ${move.from}`,
+  isDone: async (_, io) => recall(io, 'probedBack') !== undefined,
+  async run(context, io) {
+    const report = await probeServer(context, context.move.from, io);
+    await remember(io, 'probedBack', true);
+    return { account: report?.account ?? null };
+  },
+};
+
+const protectBack: PlanStep<TakeOver> = {
+  name: 'protect-back',
+  sentence: ({ move }) => `Shadow ${move.from} again`,
+  isDone: async () => false,
+  async run(context, io) {
+    const { ports, move } = context;
+    await takeRoles(context, move.from, move.to);
+    await ports.following.followRoles();
+    if (ports.following.continuous) return { following: true };
+    const { lsn } = await ports.following.pass(move.from, { signal: io.signal, progress: io.progress });
+    return { following: false, lsn };
+  },
+};

@@ -1,0 +1,210 @@
+/**
+ * The directory: accounts are taken off the old server, then bound to the new one. What it said before is remembered before the first
+ * write, so that the undoing is exact. A value that somebody else writes meanwhile is never overwritten.
+ *
+ *   original  --unbind-->  original without the old host  --rebind-->  the old host replaced by the new one
+ */
+
+import type { Binding, Directory, Rebinding, RebindOutcome } from '../../../directory/index.ts';
+import { counted } from '../../../lib/index.ts';
+import type { PlanStep, StepIo } from '../../index.ts';
+import { recall, remember, rememberProblems, type TakeOver } from '../context.ts';
+import { takeOverErrors } from '../errors.ts';
+
+export const unbind: PlanStep<TakeOver> = {
+  name: 'unbind',
+  sentence: ({ move, directory, pair }) =>
+    directory === undefined || !pair.failover.unbind
+      ? 'Accounts stay bound until they are bound anew'
+      : `Take the accounts off ${move.from} in the directory`,
+  async isDone({ directory, pair, from, parameters }, io) {
+    if (directory === undefined) return true;
+    if (recall(io, 'bindings') === undefined) return false;
+    if (!pair.failover.unbind) return true;
+    return (await directory.bindings(parameters.accounts, from.host, io.signal)).length === 0;
+  },
+  async run(context, io) {
+    const { directory, pair } = context;
+    if (directory === undefined) return;
+    const bindings = await rememberedBindings(context, directory, io);
+    if (!pair.failover.unbind) return { accounts: bindings.length };
+    const outcomes = await applyPatiently(
+      directory,
+      bindings.map((binding) => changeOf(context, binding, 'unbound')),
+      io,
+    );
+    const open = outcomes.filter(isOpen);
+    if (open.length > 0 && !isFencedOtherwise(context)) throw incomplete(open);
+    await rememberProblems(io, 'unbind', open.map(problemOf));
+    return { accounts: bindings.length, unbound: outcomes.length - open.length };
+  },
+  async undo(context, io) {
+    await bindBack(context, io, ['bound', 'unbound']);
+  },
+};
+
+export const rebind: PlanStep<TakeOver> = {
+  name: 'rebind',
+  sentence: ({ move, directory }) =>
+    directory === undefined ? 'No directory to change' : `Bind the accounts to ${move.to} in the directory`,
+  async isDone(context, io) {
+    const { directory } = context;
+    if (directory === undefined) return true;
+    const bindings = recall(io, 'bindings');
+    if (bindings === undefined) return false;
+    const bound = new Set(
+      (await directory.bindings(undefined, context.to.host, io.signal)).map(({ dn }) => dn),
+    );
+    return bindings.every(({ dn }) => bound.has(dn));
+  },
+  async run(context, io) {
+    const { directory } = context;
+    if (directory === undefined) return;
+    const bindings = await rememberedBindings(context, directory, io);
+    const outcomes = await applyPatiently(
+      directory,
+      bindings.map((binding) => ({
+        ...changeOf(context, binding, 'bound'),
+        from: context.pair.failover.unbind ? without(binding.values, context.from.host) : binding.values,
+      })),
+      io,
+      new Map(bindings.map(({ dn, values }) => [dn, values])),
+    );
+    const open = outcomes.filter(isOpen);
+    if (open.length > 0 && open.length === outcomes.length) throw incomplete(open);
+    await rememberProblems(io, 'rebind', open.map(problemOf));
+    io.note(`${counted(outcomes.length - open.length, 'account')} bound to ${context.to.host}`);
+    return { accounts: bindings.length, bound: outcomes.length - open.length };
+  },
+  async undo(context, io) {
+    if (context.pair.failover.unbind) await bindBack(context, io, ['bound'], 'unbound');
+    else await bindBack(context, io, ['bound']);
+  },
+};
+
+type Stage = 'original' | 'unbound' | 'bound';
+
+/** The values of a binding at a stage of the move. */
+function valuesAt({ from, to }: TakeOver, { values }: Binding, stage: Stage): readonly string[] {
+  if (stage === 'original') return values;
+  const rest = without(values, from.host);
+  return stage === 'unbound' ? rest : [...without(rest, to.host), to.host];
+}
+
+function changeOf(context: TakeOver, binding: Binding, to: Stage): Rebinding {
+  const { account, dn, values } = binding;
+  return { account, dn, from: values, to: valuesAt(context, binding, to) };
+}
+
+/** Brings every entry that stands at one of `stages` back to `to`; what somebody else wrote meanwhile stays and is told. */
+export async function bindBack(
+  context: TakeOver,
+  io: StepIo,
+  stages: readonly Stage[],
+  to: Stage = 'original',
+): Promise<number> {
+  const { directory } = context;
+  const bindings = recall(io, 'bindings');
+  if (directory === undefined || bindings === undefined) return 0;
+  let rest: readonly Binding[] = bindings;
+  let outcomes: readonly RebindOutcome[] = [];
+  for (const stage of stages) {
+    outcomes = await directory.rebind(
+      rest.map((binding) => ({
+        account: binding.account,
+        dn: binding.dn,
+        from: valuesAt(context, binding, stage),
+        to: valuesAt(context, binding, to),
+      })),
+      { signal: io.signal, progress: io.progress },
+    );
+    const open = new Set(outcomes.filter(isOpen).map(({ dn }) => dn));
+    rest = rest.filter(({ dn }) => open.has(dn));
+    if (rest.length === 0) return bindings.length;
+  }
+  const failed = outcomes.filter(({ result }) => result === 'failed');
+  if (failed.length > 0) throw incomplete(failed);
+  for (const { account, found } of outcomes.filter(isOpen).slice(0, 20)) {
+    io.note(`${account} is left as somebody else has set it: ${found?.join(', ') ?? 'unknown'}`);
+  }
+  return bindings.length - rest.length;
+}
+
+/** Read once, before the first write, and durable before it. */
+export async function rememberedBindings(
+  { parameters, from }: TakeOver,
+  directory: Directory,
+  io: StepIo,
+): Promise<readonly Binding[]> {
+  const known = recall(io, 'bindings');
+  if (known !== undefined) return known;
+  const bindings = await directory.bindings(parameters.accounts, from.host, io.signal);
+  await remember(
+    io,
+    'bindings',
+    bindings.map(({ account, dn, values }) => ({ account, dn, values: [...values] })),
+  );
+  return bindings;
+}
+
+/** What changed meanwhile is tried once more from what it is now, if it is still ours to change. */
+async function applyPatiently(
+  directory: Directory,
+  changes: readonly Rebinding[],
+  io: StepIo,
+  alsoFrom: ReadonlyMap<string, readonly string[]> = new Map(),
+): Promise<readonly RebindOutcome[]> {
+  const options = { signal: io.signal, progress: io.progress };
+  const first = await directory.rebind(changes, options);
+  const again = changes.flatMap((change, index) => {
+    const outcome = first[index] as RebindOutcome;
+    if (outcome.result === 'failed') return [{ index, change }];
+    const other = alsoFrom.get(change.dn);
+    return outcome.result === 'conflict' && other !== undefined
+      ? [{ index, change: { ...change, from: other } }]
+      : [];
+  });
+  if (again.length === 0) return first;
+  const second = await directory.rebind(
+    again.map(({ change }) => change),
+    options,
+  );
+  const outcomes = [...first];
+  for (const [at, { index }] of again.entries()) outcomes[index] = second[at] as RebindOutcome;
+  return outcomes;
+}
+
+function isOpen({ result }: RebindOutcome): boolean {
+  return result === 'conflict' || result === 'failed';
+}
+
+/** Something else than the directory keeps people off the old server. */
+function isFencedOtherwise({ rehomes, fences }: TakeOver): boolean {
+  return fences.length > 0 || rehomes.some(({ holds }) => holds);
+}
+
+function without(values: readonly string[], host: string): readonly string[] {
+  return values.filter((value) => value.toLowerCase() !== host.toLowerCase());
+}
+
+function problemOf({ account, result, found, code, message, remedy }: RebindOutcome) {
+  return {
+    account,
+    code: code ?? 'TAKEOVER_DIRECTORY_INCOMPLETE',
+    message:
+      message ??
+      (result === 'conflict'
+        ? `somebody else has changed its entry meanwhile, to ${found?.join(', ') || 'nothing'}; it was left so`
+        : 'its entry could not be changed'),
+    remedy: remedy ?? 'Set the server of the account in the directory by hand.',
+  };
+}
+
+function incomplete(open: readonly RebindOutcome[]): Error {
+  const { account, code, message } = open[0] as RebindOutcome;
+  return takeOverErrors.make(
+    'TAKEOVER_DIRECTORY_INCOMPLETE',
+    `the directory did not take the change of ${counted(open.length, 'account')}, first ${account}: ${code ?? ''} ${message ?? 'it was changed by somebody else'}`,
+    { details: { accounts: open.slice(0, 100).map((outcome) => outcome.account) } },
+  );
+}

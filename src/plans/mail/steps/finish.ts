@@ -1,0 +1,232 @@
+/** The standby is brought to the state of the journal, and compared with it. */
+import type { Lsn } from '../../../journal/index.ts';
+import { counted, type JsonValue, messageOf } from '../../../lib/index.ts';
+import type { Problem } from '../../../workloads/mail/index.ts';
+import type { BringUpReport } from '../../../workloads/mail/standby/index.ts';
+import type { PlanStep, StepIo } from '../../index.ts';
+import { accountsOf, momentOf } from '../accounts.ts';
+import {
+  type HeldAccount,
+  type Moment,
+  recall,
+  remember,
+  rememberProblems,
+  type TakeOver,
+} from '../context.ts';
+import { takeOverErrors } from '../errors.ts';
+import type { QuickReport } from '../ports.ts';
+
+/** Longer than any tail; then the standby is compared as a whole instead. */
+const WARM_WAIT_MS = 120_000;
+
+export const finish: PlanStep<TakeOver> = {
+  name: 'finish',
+  always: true,
+  sentence: ({ move, parameters }) =>
+    parameters.at === undefined
+      ? `Finish ${move.to} from the journal of ${move.from}`
+      : `Restore ${move.to} from the journal of ${move.from}, as of lsn:${parameters.at}`,
+  isDone: async (_, io) => recall(io, 'finished') !== undefined,
+  async run(context, io) {
+    // The old server may still be followed: what counts is fixed here, after the fence.
+    const at = await momentOf(context);
+    await remember(io, 'at', at);
+    const finished = await bringToMoment(context, io, at);
+    await remember(io, 'finished', finished);
+    return finished;
+  },
+  // The pair is kept warm again, where it was.
+  undo: ({ ports }) => ports.following.followRoles(),
+};
+
+/** Everything to the standby as of `at`, but for what a burst holds back. */
+export async function bringToMoment(context: TakeOver, io: StepIo, at: Moment): Promise<JsonValue> {
+  const held = await heldAccounts(context);
+  await remember(io, 'held', held);
+  for (const { account, removed, of, at: before } of held) {
+    io.note(
+      `${account}: ${counted(removed, 'message')} of ${of} went in a burst, which is held back: the account comes up as of lsn:${before}`,
+    );
+  }
+  if (await followedToTheEnd(context, io, at)) return { how: 'warm', held: held.length };
+
+  const isHeld = new Map(held.map((one) => [one.account, one]));
+  const accounts = (await accountsOf(context, at.lsn)).filter((account) => !isHeld.has(account));
+  const report = await bringUp(context, io, { at: at.lsn, accounts });
+  await noteOutcome(io, report, accounts.length);
+  for (const { account, at: before } of held) await bringUp(context, io, { at: before, accounts: [account] });
+  return { how: 'compared', held: held.length, ...summaryOf(report) };
+}
+
+/** True when a warm standby got there by itself. It rests afterwards: from now on somebody else writes there. */
+async function followedToTheEnd(
+  { ports, move, parameters }: TakeOver,
+  io: StepIo,
+  at: Moment,
+): Promise<boolean> {
+  const warm = ports.warm(move.pair);
+  if (warm === undefined) return false;
+  const status = await warm.status();
+  // What a warm standby follows is the journal of the pair's acting server.
+  const usable = status?.source === move.from && status.target === move.to && parameters.at === undefined;
+  let done = false;
+  if (usable && status.phase !== 'stalled') {
+    const timer = new AbortController();
+    const late = ports.clock
+      .sleep(WARM_WAIT_MS, timer.signal)
+      .then(() => timer.abort(new Error('it took too long')))
+      .catch(() => {
+        // It was there in time.
+      });
+    try {
+      await warm.caughtUp(at.lsn, AbortSignal.any([io.signal, timer.signal]));
+      // An account that the engine could not serve is compared as a whole, and its problem told, by what follows.
+      done = ((await warm.status())?.problems.length ?? 0) === 0;
+    } catch (error) {
+      io.signal.throwIfAborted();
+      io.note(
+        `the warm standby did not get there by itself (${messageOf(error)}); it is compared as a whole`,
+      );
+    } finally {
+      timer.abort();
+      await late;
+    }
+  }
+  await warm.pause();
+  return done;
+}
+
+async function heldAccounts({ ports, move, parameters }: TakeOver): Promise<readonly HeldAccount[]> {
+  // With --at the operator has chosen the state.
+  if (parameters.at !== undefined) return [];
+  const status = await ports.warm(move.pair)?.status();
+  if (status === undefined || status.source !== move.from) return [];
+  const wanted = parameters.accounts === undefined ? undefined : new Set(parameters.accounts);
+  return status.held
+    .filter(({ account }) => wanted?.has(account) ?? true)
+    .map(({ account, at, removed, of }) => ({ account, at, removed, of }));
+}
+
+export function bringUp(
+  { ports, place }: Pick<TakeOver, 'ports' | 'place'>,
+  io: StepIo,
+  request: { readonly at: Lsn; readonly accounts?: readonly string[]; readonly since?: Lsn },
+): Promise<BringUpReport> {
+  return ports.standby.bringUp(place, request, { signal: io.signal, progress: io.progress });
+}
+
+/** Notes what a person wants to know of it. @throws TAKEOVER_ACCOUNTS_NOT_FINISHED when nothing could be done */
+export async function noteOutcome(
+  io: StepIo,
+  report: BringUpReport,
+  accounts: number,
+  step = 'finish',
+): Promise<void> {
+  const failed = new Set(report.problems.map(({ account }) => account));
+  if (accounts > 0 && failed.size >= accounts) {
+    const { code, message, remedy } = report.problems[0] as Problem;
+    throw takeOverErrors.make(
+      'TAKEOVER_ACCOUNTS_NOT_FINISHED',
+      `no account could be restored: ${code}: ${message}`,
+      {
+        remedy,
+      },
+    );
+  }
+  await rememberProblems(io, step, report.problems);
+  for (const { account, mailbox, into, messages } of report.kept.slice(0, 100)) {
+    io.note(
+      `${account}: ${counted(messages, 'message')} of ${mailbox} that only the target held are kept in ${into}`,
+    );
+  }
+  for (const { why } of report.notKept.slice(0, 20)) io.note(why);
+}
+
+export function summaryOf(report: BringUpReport) {
+  return {
+    accounts: report.accounts,
+    messagesRestored: report.messagesRestored,
+    bytesRestored: report.bytesRestored,
+    repaired: report.repaired.length,
+    kept: report.kept.map(({ account, mailbox, into, uids, messages }) => ({
+      account,
+      mailbox,
+      into,
+      uids,
+      messages,
+    })),
+    problems: report.problems.length,
+  };
+}
+
+/** STATUS of every mailbox on both sides; what differs is set right once. */
+export const certify: PlanStep<TakeOver> = {
+  name: 'certify',
+  always: true,
+  sentence: ({ move }) => `Compare every mailbox of ${move.to} with the replica`,
+  isDone: async (_, io) => recall(io, 'quick') !== undefined,
+  async run(context, io) {
+    const at = recall(io, 'at') ?? (await momentOf(context));
+    const held = recall(io, 'held') ?? [];
+    return quickCertificate(context, io, at, held);
+  },
+};
+
+export async function quickCertificate(
+  context: TakeOver,
+  io: StepIo,
+  at: Moment,
+  held: readonly HeldAccount[],
+  only?: readonly string[],
+) {
+  const { ports, place } = context;
+  const isHeld = new Set(held.map(({ account }) => account));
+  const accounts = (only ?? (await accountsOf(context, at.lsn))).filter((account) => !isHeld.has(account));
+  const options = { signal: io.signal, progress: io.progress };
+  const compare = async (names: readonly string[], lsn: Lsn): Promise<QuickReport> =>
+    names.length === 0
+      ? { equal: true, accounts: 0, differences: [] }
+      : ports.standby.quickCompare(place, { at: lsn, accounts: names }, options);
+
+  let { differences } = await compare(accounts, at.lsn);
+  const differing = [...new Set(differences.map(({ account }) => account))];
+  if (differing.length > 0) {
+    const report = await bringUp(context, io, { at: at.lsn, accounts: differing });
+    await noteOutcome(io, report, Number.POSITIVE_INFINITY, 'certify');
+    differences = (await compare(differing, at.lsn)).differences;
+  }
+  const left = new Set(differences.map(({ account }) => account));
+  if (left.size > 0 && left.size === accounts.length) {
+    const { account, mailbox, what, expected, found } = differences[0] as (typeof differences)[number];
+    throw takeOverErrors.make(
+      'TAKEOVER_STANDBY_DIFFERS',
+      `${counted(left.size, 'account')} differ, first ${account} ${mailbox ?? ''}: ${what} is ${found ?? 'absent'}, wanted ${expected ?? 'absent'}`,
+    );
+  }
+  await rememberProblems(
+    io,
+    'quick',
+    [...left].map((account) => ({
+      account,
+      code: 'TAKEOVER_STANDBY_DIFFERS',
+      message: differences
+        .filter((difference) => difference.account === account)
+        .slice(0, 3)
+        .map(
+          ({ mailbox, what, expected, found }) =>
+            `${mailbox ?? ''} ${what}: ${found} in place of ${expected}`,
+        )
+        .join('; '),
+      remedy: 'Compare it: understudy verify SERVER --against STANDBY --account ACCOUNT',
+    })),
+  );
+  const certificate = {
+    equal: left.size === 0,
+    accounts: accounts.length,
+    comparedAt: ports.clock.wallMs(),
+    repairedAccounts: differing.length,
+    differences: differences.slice(0, 200) as unknown as JsonValue,
+  };
+  await remember(io, 'quick', certificate);
+  return certificate;
+}
