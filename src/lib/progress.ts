@@ -14,6 +14,12 @@ export interface Progress {
   readonly elapsedMs?: number;
   /** Estimated remaining time, from the rate so far. */
   readonly etaMs?: number;
+  /** Of a plan: a step begins, ends, or notes something; a line of its own rather than a figure. */
+  readonly step?: {
+    readonly sentence: string;
+    readonly state: 'begins' | 'done' | 'already' | 'failed' | 'note';
+    readonly durationMs?: number;
+  };
 }
 
 export type ProgressListener = (progress: Progress) => void;

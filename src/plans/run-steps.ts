@@ -11,7 +11,7 @@
  *
  * So whatever happens between the intent and the outcome, the world is asked before the act is repeated.
  */
-import { type Clock, crashPoint, type Log, messageOf, UnderstudyError } from '../lib/index.ts';
+import { type Clock, crashPoint, type Log, messageOf, type Progress, UnderstudyError } from '../lib/index.ts';
 import type { ActivePlan } from './active-plan.ts';
 import { planErrors } from './errors.ts';
 import type { StepKey } from './events.ts';
@@ -66,6 +66,7 @@ async function overSteps<C>(
       if (options.signal.aborted) return { ended: 'interrupted' };
       const problem = problemOf(error);
       log.error({ step: step.name, err: error, code: problem.code }, `the step failed: ${problem.message}`);
+      tell(run, step, 'failed', { sentence: `${problem.code}: ${problem.message}` });
       await plan.append({ e: 'problem', ...key, problem, final: true });
       return { ended: 'failed', problem };
     }
@@ -89,10 +90,11 @@ async function doStep<C>(run: StepRun<C>, step: PlanStep<C>, key: StepKey): Prom
     const result = plan.step(key).attempts > 0 ? 'done' : 'already';
     await journaled(plan.append({ e: 'outcome', ...key, result }));
     log.info({ step: step.name }, `${step.sentence(context)}: ${result}`);
+    tell(run, step, 'already');
     crashPoint(`${point}.after-outcome`);
     return;
   }
-  run.options.progress({ phase: step.name });
+  tell(run, step, 'begins');
   log.info({ step: step.name }, step.sentence(context));
   crashPoint(`${point}.before-intent`);
   await journaled(plan.append({ e: 'intent', ...key }));
@@ -114,6 +116,7 @@ async function doStep<C>(run: StepRun<C>, step: PlanStep<C>, key: StepKey): Prom
       ...(outcome === undefined ? {} : { outcome }),
     }),
   );
+  tell(run, step, 'done', { durationMs });
   crashPoint(`${point}.after-outcome`);
 }
 
@@ -128,7 +131,7 @@ async function undoStep<C>(run: StepRun<C>, step: PlanStep<C>, key: StepKey): Pr
     return;
   }
   const io = plan.io(key, run.options, point);
-  run.options.progress({ phase: step.name });
+  tell(run, step, 'begins', { sentence: `Take back: ${step.sentence(context)}` });
   log.info({ step: step.name }, `taken back: ${step.sentence(context)}`);
   crashPoint(`${point}.before-intent`);
   await journaled(plan.append({ e: 'intent', ...key, undo: true }));
@@ -139,7 +142,18 @@ async function undoStep<C>(run: StepRun<C>, step: PlanStep<C>, key: StepKey): Pr
   await journaled(plan.notesKept());
   const durationMs = Math.round(clock.monotonicMs() - startedMs);
   await journaled(plan.append({ e: 'outcome', ...key, result: 'undone', durationMs }));
+  tell(run, step, 'done', { durationMs });
   crashPoint(`${point}.after-outcome`);
+}
+
+/** For whoever watches: a line per step. */
+function tell<C>(
+  { options, context }: StepRun<C>,
+  step: PlanStep<C>,
+  state: NonNullable<Progress['step']>['state'],
+  more: { readonly sentence?: string; readonly durationMs?: number } = {},
+): void {
+  options.progress({ phase: step.name, step: { sentence: step.sentence(context), state, ...more } });
 }
 
 function asked<C>(run: StepRun<C>, step: PlanStep<C>, key: StepKey, io: StepIo): Promise<boolean> {
