@@ -69,6 +69,12 @@ export const rehomeErrors = defineErrors({
     remedy:
       'Restart it with the configuration of now: understudy proxy PAIR --stop, then understudy proxy PAIR',
   },
+  REHOME_OVERTAKEN: {
+    kind: 'refused',
+    retry: 'later',
+    summary: 'The front door was told another state before it had reached this one.',
+    remedy: 'Find out who else moves the clients of this pair: understudy plan list; then repeat.',
+  },
   REHOME_STATE_DAMAGED: {
     kind: 'failed',
     retry: 'after-repair',

@@ -21,7 +21,7 @@ export type DoorState =
   | { readonly mode: 'closed' };
 
 export interface RehomeOutcome {
-  /** Connections that ended between two commands, or waited and now lead to the wanted server. */
+  /** Connections that were ended between two commands; their clients come again by themselves. */
   readonly clientsMoved: number;
   /** Connections that were cut although they had something under way. */
   readonly clientsCut: number;
@@ -47,27 +47,18 @@ export interface Rehome {
   undo(to: DoorState): Promise<RehomeOutcome>;
 }
 
-/** Which server must not serve any more, and which one does instead. */
-export interface FenceTarget {
-  readonly from: string;
-  readonly to: string;
-}
-
-export interface FenceOutcome {
-  readonly elapsedMs: number;
-  /** What a person must do, where there is no command for it: for the plan's report. */
-  readonly left?: string;
-}
-
-/** A command that makes sure that a server cannot serve. */
+/** A command that makes sure that a server cannot serve: the `from` of its dependencies. */
 export interface Fence {
+  /** For sentences and reports: `fence 1: /usr/local/bin/power-off`. */
   readonly name: string;
-  /** False also where no command is there to ask: `run` is then repeated. @throws REHOME_HOOK_FAILED, REHOME_HOOK_TIMEOUT, REHOME_HOOK_ABSENT */
-  isDone(target: FenceTarget): Promise<boolean>;
-  /** @throws the same */
-  run(target: FenceTarget): Promise<FenceOutcome>;
-  /** Takes `run(target)` back, with the same environment. @throws the same */
-  undo(target: FenceTarget): Promise<FenceOutcome>;
+  /** False also where there is no command to ask: `run` is then repeated. @throws REHOME_HOOK_FAILED, REHOME_HOOK_TIMEOUT, REHOME_HOOK_ABSENT */
+  isDone(): Promise<boolean>;
+  /** May be repeated. @throws the same */
+  run(): Promise<void>;
+  /** Takes `run` back, with the same environment; nothing where it is not `undoable`. @throws the same */
+  undo(): Promise<void>;
+  /** Whether there is a command to take it back; else a person must. */
+  readonly undoable: boolean;
 }
 
 export interface RehomeDeps {
@@ -79,6 +70,12 @@ export interface RehomeDeps {
   readonly plan?: string;
   /** Ends what is under way: the wait for a proxy, a running command. */
   readonly signal?: AbortSignal;
+}
+
+/** What fences need: `from` is the server that must not serve any more, `to` the one that does instead. */
+export interface FenceDeps extends Pick<RehomeDeps, 'clock' | 'log' | 'plan' | 'signal'> {
+  readonly from: string;
+  readonly to: string;
 }
 
 /** What a running proxy says about itself, for `status` and `check`. Counts are since it started; sizes are bytes. */

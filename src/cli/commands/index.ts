@@ -14,6 +14,7 @@ const loaders: Readonly<Record<string, () => Promise<OwnCommand>>> = {
   'config check': async () => (await import('./config-check.ts')).configCheck,
   openapi: async () => (await import('./openapi.ts')).openapi,
   demo: async () => (await import('./demo.ts')).demo,
+  proxy: async () => (await import('./proxy.ts')).proxy,
 };
 
 export const ownCommandNames: readonly string[] = Object.keys(loaders);
