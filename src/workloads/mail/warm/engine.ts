@@ -266,18 +266,23 @@ class Engine implements WarmEngine {
   }
 
   async #run(): Promise<void> {
-    const { clock, log } = this.#deps;
+    const { clock } = this.#deps;
     while (!this.#stopping.signal.aborted) {
       try {
         await this.#look();
       } catch (error) {
-        const failure = asMailError(error);
-        log.error({ err: failure }, `the standby cannot be kept warm: ${failure.message}`);
-        this.#broken.resolve(failure);
+        this.#breakDown(asMailError(error));
         return;
       }
       await clock.sleep(LOOK_EVERY_MS, this.#stopping.signal).catch(ignored);
     }
+  }
+
+  /** Nothing more is done: the host makes another engine. */
+  #breakDown(failure: UnderstudyError): void {
+    this.#deps.log.error({ err: failure }, `the standby cannot be kept warm: ${failure.message}`);
+    this.#broken.resolve(failure);
+    for (const waiter of this.#waiters) waiter.reject(failure);
   }
 
   async #look(): Promise<void> {
@@ -482,7 +487,8 @@ class Engine implements WarmEngine {
       ready.push(account);
       free -= 1;
     }
-    for (const account of ready) this.#start(account);
+    // One that was started may have taken others with it.
+    for (const account of ready) if (this.#behind.has(account)) this.#start(account);
   }
 
   #start(account: string): void {
@@ -510,7 +516,7 @@ class Engine implements WarmEngine {
       .catch((error: unknown) => {
         // What is remembered cannot be written.
         this.#tasks.delete(task);
-        this.#broken.resolve(asMailError(error));
+        this.#breakDown(asMailError(error));
       });
     this.#tasks.add(task);
   }
@@ -535,7 +541,7 @@ class Engine implements WarmEngine {
           failures,
         );
     } catch (error) {
-      if (isReaderFailure(error)) this.#broken.resolve(error);
+      if (isReaderFailure(error)) this.#breakDown(error);
       for (const account of jobs.keys()) failures.set(account, error);
     }
     for (const [account, changes] of jobs) {
