@@ -2,7 +2,7 @@
 import type { Config } from '../../config/index.ts';
 import { hasCode } from '../../lib/index.ts';
 import type { DoorState, Rehome, RehomeDeps, RehomeOutcome } from '../types.ts';
-import { askProxy } from './control.ts';
+import { askProxy, brokeOff } from './control.ts';
 import { doorFiles, rememberedState, rememberState } from './doors-folder.ts';
 import { ensureProxy, proxyStats } from './ensure-proxy.ts';
 import { someProxyEntries, targetsOf } from './entries.ts';
@@ -22,7 +22,7 @@ export function proxyRehome(config: Config, pair: string, deps: RehomeDeps): Reh
     const targets = state.mode === 'open' ? targetsOf(config, pair, state.server) : {};
     const order = () => askProxy(files.socket, { do: 'set', state, targets }, { clock, withinMs, signal });
     const tally = await order().catch(async (error: unknown) => {
-      if (!hasCode(error, 'REHOME_PROXY_NOT_RUNNING')) throw error;
+      if (!hasCode(error, 'REHOME_PROXY_NOT_RUNNING') && !brokeOff(error)) throw error;
       // It must not begin with an earlier state: that one may lead to the server that is being fenced.
       await rememberState(files, state);
       await ensureProxy(config, pair, deps);

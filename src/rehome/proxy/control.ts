@@ -7,6 +7,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import {
   type Clock,
+  hasCode,
   messageOf,
   reviveError,
   type SerializedError,
@@ -130,11 +131,15 @@ export async function askProxy<K extends ControlRequest['do']>(
   options.signal?.throwIfAborted();
   const socket = await reach(path);
   const timer = new AbortController();
-  const silent = () =>
-    rehomeErrors.make('REHOME_PROXY_SILENT', `the front door at ${path} did not answer \`${request.do}\``, {
-      details: { socket: path, request: request.do },
-    });
   let timedOut = false;
+  const silent = () =>
+    rehomeErrors.make(
+      'REHOME_PROXY_SILENT',
+      timedOut
+        ? `the front door at ${path} did not answer \`${request.do}\` within ${options.withinMs / 1000} s`
+        : `the front door at ${path} ended before it answered \`${request.do}\``,
+      { details: { socket: path, request: request.do, brokeOff: !timedOut } },
+    );
   const giveUp = () => socket.destroy();
   options.signal?.addEventListener('abort', giveUp, { once: true });
   options.clock.sleep(options.withinMs, timer.signal).then(
@@ -161,6 +166,11 @@ export async function askProxy<K extends ControlRequest['do']>(
     options.signal?.removeEventListener('abort', giveUp);
     socket.destroy();
   }
+}
+
+/** It ended in the middle of an answer, as one does that was killed: it can be asked or started again at once. */
+export function brokeOff(error: unknown): boolean {
+  return hasCode(error, 'REHOME_PROXY_SILENT') && error.details['brokeOff'] === true;
 }
 
 function reach(path: string): Promise<Socket> {

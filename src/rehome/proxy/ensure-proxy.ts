@@ -17,11 +17,12 @@ import {
 } from '../../lib/index.ts';
 import { rehomeErrors } from '../errors.ts';
 import type { ProxyStats, RehomeDeps } from '../types.ts';
-import { askProxy } from './control.ts';
+import { askProxy, brokeOff } from './control.ts';
 import { type DoorFiles, doorFiles, makeDoorsFolder } from './doors-folder.ts';
 
 /** A healthy proxy answers in a few milliseconds, one with thousands of clients in some more. */
 const ANSWER_MS = 5_000;
+const ASKED_MOST = 5;
 const START_MS = 15_000;
 const LOOK_EVERY_MS = 20;
 const STOP_MS = 30_000;
@@ -40,11 +41,15 @@ export async function proxyStats(
 ): Promise<ProxyStats | undefined> {
   const { socket } = doorFiles(config.dataDir, pair);
   const { clock, signal } = deps;
-  try {
-    return await askProxy(socket, { do: 'stats' }, { clock, withinMs: ANSWER_MS, signal });
-  } catch (error) {
-    if (hasCode(error, 'REHOME_PROXY_NOT_RUNNING')) return undefined;
-    throw error;
+  for (let asked = 1; ; asked += 1) {
+    try {
+      return await askProxy(socket, { do: 'stats' }, { clock, withinMs: ANSWER_MS, signal });
+    } catch (error) {
+      if (hasCode(error, 'REHOME_PROXY_NOT_RUNNING')) return undefined;
+      // Killed just now: the next question finds nobody, or its successor.
+      if (!brokeOff(error) || asked === ASKED_MOST) throw error;
+      await clock.sleep(LOOK_EVERY_MS, signal);
+    }
   }
 }
 
@@ -99,7 +104,7 @@ export async function stopProxy(
   try {
     ({ pid } = await askProxy(socket, { do: 'stop' }, { clock, withinMs: ANSWER_MS, signal }));
   } catch (error) {
-    if (hasCode(error, 'REHOME_PROXY_NOT_RUNNING')) return undefined;
+    if (hasCode(error, 'REHOME_PROXY_NOT_RUNNING') || brokeOff(error)) return undefined;
     throw error;
   }
   const deadline = clock.monotonicMs() + STOP_MS;

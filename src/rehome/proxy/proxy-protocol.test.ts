@@ -33,9 +33,7 @@ test('IPv4 and IPv6 mixed are sent as IPv6, with the IPv4 address mapped', () =>
 
 test('all forms of an IPv6 address', () => {
   const bytesOf = (host: string) =>
-    proxyHeader({ host, port: 0 }, { host: '::1', port: 0 })
-      .subarray(16, 32)
-      .toString('hex');
+    proxyHeader({ host, port: 0 }, { host: '::1', port: 0 }).subarray(16, 32).toString('hex');
   assert.equal(bytesOf('::'), '0'.repeat(32));
   assert.equal(bytesOf('1::'), `0001${'0'.repeat(28)}`);
   assert.equal(bytesOf('1:2:3:4:5:6:7:8'), '00010002000300040005000600070008');
