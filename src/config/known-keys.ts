@@ -34,7 +34,8 @@ export function knownKeys(path: Path): readonly string[] {
     (schema, part) => (schema === undefined ? undefined : childOf(schema, String(part))),
     configSchema,
   );
-  return found === undefined ? [] : Object.keys(mappingOf(found)?.shape ?? {});
+  const keys = found === undefined ? [] : mappingsOf(found).flatMap(({ shape }) => Object.keys(shape ?? {}));
+  return [...new Set(keys)];
 }
 
 /** Every key of the configuration, parents before children; `NAME` stands for a name that the operator chooses. */
@@ -43,8 +44,19 @@ export function allKeys(): readonly Key[] {
 }
 
 function keysBelow(schema: Schema, prefix: string): Key[] {
-  const shape = mappingOf(schema)?.shape ?? {};
-  return Object.entries(shape).flatMap(([name, child]) => {
+  const mappings = mappingsOf(schema);
+  return mappings.flatMap((mapping) => {
+    const keys = keysOf(mapping, prefix);
+    // Of several kinds, each begins with the key that says which, and the others say whose they are.
+    const kind = mappings.length > 1 ? keys[0] : undefined;
+    if (kind === undefined) return keys;
+    const when = `\`${kind.path.slice(prefix.length)}: ${kind.type}\``;
+    return keys.map((key) => (key === kind ? key : { ...key, description: `(${when}) ${key.description}` }));
+  });
+}
+
+function keysOf(mapping: Definition, prefix: string): Key[] {
+  return Object.entries(mapping.shape ?? {}).flatMap(([name, child]) => {
     const path = `${prefix}${name}`;
     const definition = core(child);
     const own = describeKey(path, child);
@@ -108,14 +120,14 @@ function childOf(schema: Schema, key: string): Schema | undefined {
   const definition = core(schema);
   if (definition.type === 'record') return definition.valueType;
   if (definition.type === 'array') return definition.element;
-  return mappingOf(schema)?.shape?.[key];
+  return mappingsOf(schema).find(({ shape }) => shape?.[key] !== undefined)?.shape?.[key];
 }
 
-/** The definition with fixed keys, also where it is one branch of a union. */
-function mappingOf(schema: Schema): Definition | undefined {
+/** The definitions with fixed keys: one, or those among the branches of a union. */
+function mappingsOf(schema: Schema): readonly Definition[] {
   const definition = core(schema);
-  if (definition.type === 'object') return definition;
-  return definition.options?.map(mappingOf).find((branch) => branch !== undefined);
+  if (definition.type === 'object') return [definition];
+  return definition.options?.flatMap(mappingsOf) ?? [];
 }
 
 /** The definition under defaults, optionality and transforms. */
