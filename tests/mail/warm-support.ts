@@ -11,7 +11,12 @@ import { Vault, VaultReader } from '../../src/catalog/index.ts';
 import { type Config, loadConfig, serverNamed } from '../../src/config/index.ts';
 import type { Lsn } from '../../src/journal/index.ts';
 import { type Log, silentLog, systemClock } from '../../src/lib/index.ts';
-import { type MailDeps, type ShadowEngine, startShadow } from '../../src/workloads/mail/index.ts';
+import {
+  type MailDeps,
+  restoreMail,
+  type ShadowEngine,
+  startShadow,
+} from '../../src/workloads/mail/index.ts';
 import { bringUp } from '../../src/workloads/mail/standby/index.ts';
 import { startWarm, type WarmDeps, type WarmEngine } from '../../src/workloads/mail/warm/index.ts';
 import { type Dovecot, type DovecotOptions, startDovecot } from '../lab/dovecot.ts';
@@ -26,6 +31,8 @@ export interface WarmLabOptions extends DovecotOptions {
   readonly log?: Log;
   /** `share` is 0.3 then. */
   readonly burstLeast?: number;
+  /** The configuration lets a service take a free port. */
+  readonly listen?: boolean;
   readonly standbyFormat?: DovecotOptions['format'];
 }
 
@@ -36,6 +43,7 @@ export class WarmLab {
   readonly configFile: string;
   readonly dataDir: string;
   readonly #log: Log;
+  readonly #endings: (() => unknown)[] = [];
   #vault: Vault | undefined;
   #shadow: ShadowEngine | undefined;
   #reader: VaultReader | undefined;
@@ -68,7 +76,13 @@ export class WarmLab {
     t.after(() => this.#end());
   }
 
+  /** Does `work` when the test ends, before anything here is stopped; the last one first. */
+  after(work: () => unknown): void {
+    this.#endings.push(work);
+  }
+
   async #end(): Promise<void> {
+    for (const work of this.#endings.splice(0).reverse()) await work();
     await this.stopWarm();
     await this.#shadow?.stop();
     await this.#vault?.close();
@@ -78,16 +92,27 @@ export class WarmLab {
   async shadow(): Promise<ShadowEngine> {
     if (this.#shadow) return this.#shadow;
     this.#vault = await Vault.open({ dir: join(this.dataDir, LIVE), clock: systemClock, log: this.#log });
-    const deps: MailDeps = {
+    this.#shadow = startShadow(this.#mailDeps());
+    await this.pass();
+    return this.#shadow;
+  }
+
+  #mailDeps(): MailDeps {
+    return {
       server: LIVE,
       config: serverNamed(this.config, LIVE),
-      vault: this.#vault,
+      vault: this.#vault as Vault,
       clock: systemClock,
       log: this.#log,
     };
-    this.#shadow = startShadow(deps);
-    await this.pass();
-    return this.#shadow;
+  }
+
+  /** Brings back to the live server what the account lost. */
+  async restore(account: string): Promise<void> {
+    const lost = (this.#vault as Vault).catalog.checkpoints().findLast(({ cause }) => cause === 'burst');
+    const request = { account, dryRun: false, ...(lost === undefined ? {} : { at: lost.lsn }) };
+    const report = await restoreMail(this.#mailDeps(), request, {});
+    assert.deepEqual(report.problems, []);
   }
 
   /** What the live server holds now is in the journal; the LSN. */
@@ -118,7 +143,9 @@ export class WarmLab {
     };
   }
 
+  /** The live server is followed, and the standby kept warm. */
   async warm(): Promise<WarmEngine> {
+    await this.shadow();
     this.#warm ??= startWarm(await this.warmDeps());
     return this.#warm;
   }
@@ -193,6 +220,7 @@ function configuration(
   ];
   return [
     `dataDir: ${dataDir}`,
+    ...(options.listen === true ? ['api: { listen: "127.0.0.1:0" }'] : []),
     'servers:',
     ...server(LIVE, live),
     `    accounts: { list: ${JSON.stringify(live.accounts)} }`,

@@ -49,7 +49,7 @@ const LOOK_EVERY_MS = 50;
 /** What is remembered, and what is held, is looked at so often. */
 const TIDY_EVERY_MS = 1_000;
 /** The records of a burst follow each other faster. */
-const BURST_ENDS_AFTER_MS = 3_000;
+const BURST_ENDS_AFTER_MS = 1_500;
 /** Whether the standby is there is asked so often when nothing else tells. */
 const HEARTBEAT_MS = 30_000;
 const CATALOG_CHECK_MS = 10_000;
@@ -157,7 +157,10 @@ class Engine implements WarmEngine {
     this.#passed = new Map(passed);
     for (const { account, at, removed, of, since, released } of held) {
       if (released) this.#released.set(account, at);
-      else this.#held.set(account, { at, since, loss: { removed, of }, touchedAtMs: now });
+      else {
+        const loss = removed > 0 ? { removed, of } : undefined;
+        this.#held.set(account, { at, since, loss, touchedAtMs: now });
+      }
     }
     const known = appliedLsn ?? fillLsn;
     if (known !== undefined && known <= reader.catalog.appliedLsn) {
@@ -389,7 +392,7 @@ class Engine implements WarmEngine {
     for (const [account, hold] of this.#held) {
       if (hold.touchedAtMs === undefined || now - hold.touchedAtMs < BURST_ENDS_AFTER_MS) continue;
       hold.touchedAtMs = undefined;
-      const isNew = hold.loss === undefined || hold.loss.removed === 0;
+      const isNew = hold.loss === undefined;
       hold.loss = lossSince(reader.catalog, account, hold.at);
       if (isBurst(hold.loss, burst)) {
         this.#memory.hold(heldBurst(account, hold));
@@ -415,7 +418,7 @@ class Engine implements WarmEngine {
 
   #heldBursts(): HeldBurst[] {
     return [...this.#held].flatMap(([account, hold]) =>
-      hold.loss !== undefined && hold.loss.removed > 0 ? [heldBurst(account, hold)] : [],
+      hold.loss === undefined ? [] : [heldBurst(account, hold)],
     );
   }
 
@@ -433,7 +436,9 @@ class Engine implements WarmEngine {
   #appliedLsn(): Lsn {
     if (this.#filling) return 0 as Lsn;
     const lsn = this.#lowest([...this.#behind, ...this.#working]);
-    return Math.min(lsn, ...this.#released.values()) as Lsn;
+    // Until it is known whether a burst is to be held, it is on its way.
+    const undecided = [...this.#held.values()].filter(({ loss }) => loss === undefined).map(({ at }) => at);
+    return Math.min(lsn, ...this.#released.values(), ...undecided) as Lsn;
   }
 
   #lowest(changes: readonly [string, AccountChanges][]): Lsn {
