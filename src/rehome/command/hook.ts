@@ -27,6 +27,8 @@ export interface HookMove {
 const OUTPUT_KEPT = 4_096;
 /** After its time a program is asked to end, and then made to. */
 const GRACE_MS = 2_000;
+/** How long the output is read on after a program has ended. */
+const LAST_WORDS_MS = 200;
 
 export function hookEnvironment(config: Config, move: HookMove): Readonly<Record<string, string>> {
   return {
@@ -95,6 +97,7 @@ async function execute(
     // Not `close`: a program that it left in the background may keep the output open for ever.
     child.once('exit', (status, killedBy) => resolve({ status, signal: killedBy }));
   });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   let timedOut = false;
   const kill = async () => {
     killGroup(child.pid, 'SIGTERM');
@@ -115,7 +118,7 @@ async function execute(
   try {
     const end = await ended;
     // What was written just before the end is still in the pipes.
-    await clock.sleep(0);
+    await Promise.race([closed, clock.sleep(LAST_WORDS_MS, over.signal)]);
     const elapsedMs = Math.round(clock.monotonicMs() - start);
     log.info({ program, ...end, elapsedMs }, 'a command of the configuration ended');
     signal?.throwIfAborted();
