@@ -97,12 +97,13 @@ test('a failure is told with the status and the last words of the program', asyn
     PAIR,
     deps,
   );
-  for (const work of [
-    only?.run({ mode: 'open', server: 'b' }),
-    only?.isDone({ mode: 'open', server: 'b' }),
-  ]) {
+  const works = [
+    () => only?.run({ mode: 'open', server: 'b' }),
+    () => only?.isDone({ mode: 'open', server: 'b' }),
+  ];
+  for (const work of works) {
     await assert.rejects(
-      async () => work,
+      async () => work(),
       (error: unknown) => {
         assert.ok(hasCode(error, 'REHOME_HOOK_FAILED'));
         assert.match(error.message, /status 7.*the switch does not answer/s);
