@@ -63,7 +63,7 @@ await onStage('door', async (stage) => {
       'p99',
       'MB/s',
       'held',
-      'their RSS MiB',
+      'RSS MiB with them',
     ],
     rows,
   );
@@ -147,12 +147,11 @@ async function measure(front: Front): Promise<(string | number)[]> {
   const connectsPerSecond = (flags.connects * 1_000) / (performance.now() - connectsStart);
   const trips = await roundTrips(front.port);
   const megabytesPerSecond = await throughput(front.port);
-  const before = front.pid === undefined ? 0 : memoryOf(front.pid).rssBytes;
   const held: Socket[] = [];
   await concurrently(64, flags.clients, async () => {
     held.push((await greeted(front.port)).socket);
   });
-  const more = front.pid === undefined ? 0 : memoryOf(front.pid).rssBytes - before;
+  const rssBytes = front.pid === undefined ? undefined : memoryOf(front.pid).rssBytes;
   for (const socket of held) socket.destroy();
   await delay(500);
   return [
@@ -163,7 +162,7 @@ async function measure(front: Front): Promise<(string | number)[]> {
     percentile(trips, 99),
     megabytesPerSecond,
     held.length,
-    front.pid === undefined ? '-' : more / 1_048_576,
+    rssBytes === undefined ? '-' : rssBytes / 1_048_576,
   ];
 }
 

@@ -39,6 +39,8 @@ const BACKLOG = 4_096;
 const LEAVING_MOST = 2_000;
 /** How often a drain looks for pauses. */
 const DRAIN_LOOK_MS = 10;
+/** So many are ended before new clients are looked at again. */
+const BATCH = 32;
 /** A server that does not answer is logged once, then at most so often. */
 const COMPLAIN_EVERY_MS = 30_000;
 
@@ -199,9 +201,8 @@ export class DoorListener {
       for (const client of [...this.#waiting]) this.#refuse(client);
       return { drained: 0, cut: strays.length };
     }
-    const tally = this.#endStrays();
     this.#lead();
-    return tally;
+    return { drained: 0, cut: 0 };
   }
 
   /** Resolves when no client leads where it must not: ended in a pause, or cut at the end of the drain. */
@@ -209,19 +210,25 @@ export class DoorListener {
     let drained = 0;
     let cut = 0;
     for (;;) {
-      const tally = this.#endStrays();
-      drained += tally.drained;
-      cut += tally.cut;
+      for (const some of batches([...this.#connected])) {
+        const tally = this.#endStrays(some);
+        drained += tally.drained;
+        cut += tally.cut;
+        // Who comes now is not kept waiting by thousands that go.
+        if (tally.drained + tally.cut > 0) await nextTurn();
+      }
       if (this.straying === 0) return { drained, cut };
       await this.#options.clock.sleep(DRAIN_LOOK_MS);
     }
   }
 
-  #endStrays(): Tally {
+  #endStrays(clients: readonly Client[]): Tally {
     const now = this.#options.clock.monotonicMs();
     let drained = 0;
     let cut = 0;
-    for (const client of [...this.#connected]) {
+    for (const client of clients) {
+      // It went while others were looked at.
+      if (!this.#connected.has(client)) continue;
       if (this.#fits(client)) {
         client.strayingSinceMs = undefined;
         continue;
@@ -331,4 +338,15 @@ export class DoorListener {
       ...(this.#problem === undefined ? {} : { problem: this.#problem }),
     };
   }
+}
+
+function* batches(clients: readonly Client[]): Generator<readonly Client[]> {
+  for (let at = 0; at < clients.length; at += BATCH) yield clients.slice(at, at + BATCH);
+}
+
+/** After the sockets that have something to say now. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
