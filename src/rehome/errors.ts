@@ -59,7 +59,8 @@ export const rehomeErrors = defineErrors({
     retry: 'later',
     summary:
       'The front door runs and does not answer, or broke off. What was asked of it may have been done or not.',
-    remedy: 'Ask again; if it stays silent, end its process and start it: understudy proxy PAIR',
+    remedy:
+      'Ask again; if it stays silent, end its process (`ss -xlp` names it, by the socket of the message) and start it: understudy proxy PAIR',
   },
   REHOME_PROXY_REFUSED: {
     kind: 'usage',

@@ -8,7 +8,8 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { hasCode, systemClock } from '../../src/lib/index.ts';
+import { loadConfig } from '../../src/config/index.ts';
+import { hasCode, Random, systemClock } from '../../src/lib/index.ts';
 import { ensureProxy, proxyStats, rehomesOf, stopProxy } from '../../src/rehome/index.ts';
 import { requirePackages } from '../lab/packages.ts';
 import { rehomeContract } from './contract.ts';
@@ -210,6 +211,37 @@ describe('the front door', { skip }, () => {
     }
   });
 
+  it('killed at any moment of a fence: once that is done, nobody reaches the fenced server', async () => {
+    const random = new Random('killed at any moment');
+    for (let round = 0; round < 8; round += 1) {
+      await open('a');
+      const pid = await proxyPid();
+      let over = false;
+      let fenced = false;
+      const reached: string[] = [];
+      const clients = Array.from({ length: 4 }, async () => {
+        while (!over) {
+          const begunFenced = fenced;
+          const server = await leadsTo(world.port('imap'));
+          if (begunFenced && server !== undefined) reached.push(server);
+        }
+      });
+      await systemClock.sleep(20);
+      const [outcome] = await Promise.all([
+        door().run({ mode: 'closed' }),
+        systemClock.sleep(random.integer(0, 15)).then(() => process.kill(pid, 'SIGKILL')),
+      ]);
+      fenced = true;
+      await ensureProxy(world.config, PAIR, deps);
+      await systemClock.sleep(100);
+      over = true;
+      await Promise.all(clients);
+      assert.ok(outcome.elapsedMs >= 0);
+      assert.deepEqual(reached, [], `round ${round}`);
+      assert.equal(await door().isDone({ mode: 'closed' }), true);
+    }
+  });
+
   it('killed while it is told, is told again', async () => {
     await open('a');
     await stopProxy(world.config, PAIR, deps);
@@ -299,5 +331,31 @@ describe('PROXY protocol', { skip }, () => {
       /Login: user=<user0001>.*rip=127\.44\.55\.66/.test(world.a.log()) ? true : undefined,
     );
     client.close();
+  });
+
+  it('over IPv6, too', async (t) => {
+    const config = await world.configure(
+      '    { live: a2, standby: b2, rehome: [{ kind: proxy, listen: "[::1]:{six}", to: imap, proxyProtocol: true }] }',
+      'six',
+    );
+    writeFileSync(config.file, readFileSync(config.file, 'utf8').replace('dataDir: data', 'dataDir: six'));
+    const six = loadConfig(config.file);
+    try {
+      await ensureProxy(six, PAIR, deps);
+    } catch (error) {
+      if (!hasCode(error, 'REHOME_ADDRESS_ABSENT')) throw error;
+      t.skip('this machine has no ::1');
+      return;
+    }
+    try {
+      const client = new Peer(connect(world.port('six'), '::1'));
+      await client.reads(/a ready/);
+      client.close();
+      await until('the address in the log', () =>
+        /rip=::1, lip=::1/.test(world.a.log()) ? true : undefined,
+      );
+    } finally {
+      await stopProxy(six, PAIR, deps);
+    }
   });
 });
