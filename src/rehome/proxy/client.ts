@@ -208,7 +208,9 @@ export class Client {
   #leave(words: string): void {
     this.#enter('leaving');
     this.#dropEarly();
-    this.#socket.end(words);
+    // Nothing may be written, not even nothing, after an end.
+    if (words === '') this.#socket.end();
+    else this.#socket.end(words);
     this.#socket.resume();
   }
 

@@ -4,8 +4,8 @@ export interface DoorLimits {
   readonly heldMs: number;
   /** How long it waits for a server that does not answer, or for room below `maxConnections`. */
   readonly unansweredMs: number;
-  /** Clients that wait at once, per listener. */
-  readonly waiting: number;
+  /** Clients that wait at once, per listener. Default: as many as may be connected, for all of them come again when they are moved. */
+  readonly waiting?: number;
   /** Longest attempt to open one connection to the server. */
   readonly connectMs: number;
   /** Connections to the server that are being opened at once: a server's backlog is some hundred. */
@@ -25,7 +25,6 @@ export interface DoorLimits {
 export const doorLimits: DoorLimits = {
   heldMs: 30_000,
   unansweredMs: 10_000,
-  waiting: 10_000,
   connectMs: 1_500,
   connecting: 128,
   retryMs: 50,

@@ -109,7 +109,8 @@ export class DoorListener {
   #accept(socket: Socket): void {
     this.#accepted += 1;
     const client = new Client(socket, this.#options.to, this.#events);
-    if (this.#course.mode === 'closed' || this.#waiting.size >= this.#options.limits.waiting) {
+    const { limits, maxConnections } = this.#options;
+    if (this.#course.mode === 'closed' || this.#waiting.size >= (limits.waiting ?? maxConnections)) {
       this.#refuse(client);
       return;
     }
