@@ -68,6 +68,7 @@ await onStage('door', async (stage) => {
     rows,
   );
   await move(config, port);
+  await fence(config, port);
   report.finish();
 });
 
@@ -245,6 +246,40 @@ async function move(config: Config, port: number): Promise<void> {
   );
   report.figure('routeChangeMs', routeMs);
   report.bar('route change, median', median(routeMs), '≤', 100, 'ms');
+}
+
+/** All clients are held, cut by a fence, and come again at once when the door opens to the other server. */
+async function fence(config: Config, port: number): Promise<void> {
+  const rehome = rehomesOf(config, PAIR, deps)[0];
+  if (rehome === undefined) throw new Error('no front door');
+  await rehome.run({ mode: 'open', server: 'a' });
+  const rows = [];
+  for (const mode of ['hold', 'closed'] as const) {
+    const held: Socket[] = [];
+    await concurrently(64, flags.clients, async () => {
+      held.push((await greeted(port)).socket);
+    });
+    await delay(200);
+    const ends = held.map((socket) => once(socket, 'close'));
+    for (const socket of held) socket.resume();
+    const start = performance.now();
+    await rehome.run(mode === 'hold' ? { mode, server: 'b' } : { mode });
+    const doneMs = performance.now() - start;
+    await Promise.all(ends);
+    const endedMs = performance.now() - start;
+    const opened = performance.now();
+    await rehome.run({ mode: 'open', server: 'b' });
+    await concurrently(256, flags.clients, async () => {
+      (await greeted(port)).socket.destroy();
+    });
+    rows.push([mode, doneMs, endedMs, performance.now() - opened]);
+    await rehome.run({ mode: 'open', server: 'a' });
+  }
+  report.table(
+    `${flags.clients} idle clients, once each, ms`,
+    ['', '`run` returns', 'last client ended', 'opened: all are greeted again'],
+    rows,
+  );
 }
 
 async function greeted(port: number): Promise<{ socket: Socket; name: string | undefined }> {
