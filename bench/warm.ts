@@ -86,7 +86,7 @@ async function measure(stage: Stage, warm: boolean): Promise<Outcome> {
   sampling.abort();
   await sampler;
   // The sweep finds what no push told.
-  if (warm) await until('nothing is behind', () => equal(live, standby), { withinMs: 120_000, everyMs: 500 });
+  if (warm) await becomesEqual(world);
   const caughtUpMs = performance.now() - changesEnded;
   // Dovecot tells a client that idles half a second later.
   await delay(1_000);
@@ -280,16 +280,35 @@ async function sample(service: Service, lags: number[], signal: AbortSignal): Pr
   }
 }
 
+/** Rejects when the standby does not become what the live server is, and says what differs. */
+async function becomesEqual({ live, standby, service }: World): Promise<void> {
+  let left: readonly string[] = [];
+  const look = () => {
+    left = differences(live, standby);
+    return left.length === 0 ? true : undefined;
+  };
+  try {
+    await until('nothing is behind', look, { withinMs: 60_000, everyMs: 500 });
+  } catch (error) {
+    const figures = [...(await service.metrics())].filter(([name]) => name.startsWith('understudy_warm'));
+    report.say([...left.slice(0, 10), JSON.stringify(figures), service.said()].join('\n'));
+    throw error;
+  }
+}
+
 /** By the numbers of all mailboxes. */
-function equal(live: Dovecot, standby: Dovecot): true | undefined {
-  const [expected, found] = [live, standby].map((dovecot) =>
+function differences(live: Dovecot, standby: Dovecot): readonly string[] {
+  const [expected = [], found = []] = [live, standby].map((dovecot) =>
     dovecot
       .doveadm('-f', 'tab', 'mailbox', 'status', '-A', 'messages uidnext uidvalidity unseen', '*')
-      .split('\n')
-      .sort()
-      .join('\n'),
+      .split('\n'),
   );
-  return expected === found ? true : undefined;
+  const there = new Set(found);
+  const wanted = new Set(expected);
+  return [
+    ...expected.filter((line) => !there.has(line)).map((line) => `live: ${line}`),
+    ...found.filter((line) => !wanted.has(line)).map((line) => `standby: ${line}`),
+  ].sort((a, b) => a.slice(9).localeCompare(b.slice(9)));
 }
 
 function tell(cold: Outcome, warm: Outcome): void {

@@ -349,6 +349,20 @@ export class Catalog {
     return flags;
   }
 
+  /**
+   * UIDNEXT that may be set on a copy of the mailbox as of `at`: rows have that of now, and a message that came in between
+   * could not get its UID any more.
+   */
+  uidNextAt(mailboxId: MailboxId, at: Lsn): number {
+    const row = this.#get(
+      `SELECT min(coalesce((SELECT min(uid) FROM message WHERE mailbox_id = :id AND from_lsn > :at
+           AND uid > coalesce((SELECT max(uid) FROM message WHERE mailbox_id = :id AND from_lsn <= :at), 0)), p.uid_next),
+         p.uid_next) AS uid_next FROM position p WHERE p.mailbox_id = :id`,
+      { id: mailboxId, at },
+    );
+    return (row?.uid_next ?? 1) as number;
+  }
+
   /** Whether the mailbox ever held a message of this size under this UID. */
   everHeld(mailboxId: MailboxId, uid: number, size: number): boolean {
     const sql = 'SELECT 1 FROM message WHERE mailbox_id = ? AND uid = ? AND size = ?';

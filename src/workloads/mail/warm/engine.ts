@@ -587,7 +587,8 @@ class Engine implements WarmEngine {
   async #bringOver(account: string, changes: AccountChanges): Promise<void> {
     const { reader } = this.#deps;
     const doveadm = this.#doveadm;
-    const at = this.#held.get(account)?.at ?? this.#readLsn;
+    const hold = this.#held.get(account);
+    const at = hold?.at ?? this.#readLsn;
     if (changes.scope === 'messages' && doveadm !== undefined) {
       const done = await this.#twice(() =>
         this.#pool.use(account, (connection) =>
@@ -604,7 +605,7 @@ class Engine implements WarmEngine {
     }
     const failures = new Map<string, unknown>();
     const since = changes.scope === 'since' ? { since: (changes.from - 1) as Lsn } : {};
-    await this.#compare([account], { at, ...since }, failures);
+    await this.#compare([account], { ...(hold ? { at } : {}), ...since }, failures);
     const failure = failures.get(account);
     if (failure !== undefined) throw failure;
   }
@@ -629,6 +630,7 @@ class Engine implements WarmEngine {
     if (living.length === 0) return;
     const report = await bringUp(
       this.#deps,
+      // No further than was read: behind it may be a burst that nobody has seen yet.
       { at: this.#readLsn, ...request, accounts: living },
       { signal: this.#stopping.signal },
     );
