@@ -65,6 +65,13 @@ export const apiErrors = defineErrors({
       'The thread that keeps this server’s vault is not up: starting, or stopped by an error that its log tells.',
     remedy: 'See `understudy status` for the error; the service tries again by itself.',
   },
+  API_STANDBY_NOT_WARM: {
+    kind: 'refused',
+    retry: 'later',
+    summary:
+      'The standby of this pair is not kept warm now: no `warm: true`, starting, resting, or stopped by an error.',
+    remedy: 'Set `warm: true` for the pair; `understudy status` tells how far it is.',
+  },
   API_SHADOW_NEEDS_ONCE: {
     kind: 'usage',
     retry: 'never',

@@ -1,7 +1,10 @@
 /** The service's threads as seen from its main one: what can be called in them, and the port that HTTP uses. */
+
+import type { Lsn } from '../journal/index.ts';
 import type { SerializedError } from '../lib/index.ts';
 import type { PushEvent, ShadowMetrics } from '../workloads/mail/index.ts';
-import type { LiveStatus } from './core.ts';
+import type { HeldBurst, WarmMetrics, WarmStatus } from '../workloads/mail/warm/index.ts';
+import type { LiveStatus, WarmLive, WarmPair } from './core.ts';
 import type { Operation, OperationContext } from './operation.ts';
 import type { Caller } from './rpc.ts';
 
@@ -15,6 +18,13 @@ export type ThreadMethods = {
   metrics: { params: undefined; result: ThreadMetrics };
   /** Reading thread only: brings the search index of a server up to its journal. */
   index: { params: { server: string }; result: undefined };
+  /** Threads of warm standbys only, as the next four. */
+  warmStatus: { params: undefined; result: WarmLive };
+  warmMetrics: { params: undefined; result: WarmThreadMetrics };
+  /** Resolves when everything up to `lsn` is on the standby, what is held apart. */
+  warmCaughtUp: { params: { lsn: Lsn }; result: undefined };
+  warmLook: { params: { accounts: readonly string[] }; result: undefined };
+  warmAccept: { params: { account?: string }; result: readonly HeldBurst[] };
   /** Finishes commits, closes the vault. The thread ends after its answer. */
   stop: { params: undefined; result: undefined };
 };
@@ -28,10 +38,19 @@ export interface ThreadMetrics {
   readonly errorsByCode: Readonly<Record<string, number>>;
 }
 
-/** Given to a thread at its start. Without a server it is the reading thread. */
+/** As `ThreadMetrics`; `status` and `engine` are absent while the vault cannot be read. */
+export interface WarmThreadMetrics {
+  readonly status?: WarmStatus;
+  readonly engine?: WarmMetrics;
+  readonly restarts: number;
+  readonly errorsByCode: Readonly<Record<string, number>>;
+}
+
+/** Given to a thread at its start: a vault's, one of a warm standby, or (neither) the reading thread. */
 export interface ThreadStart {
   readonly configFile: string;
   readonly server?: string;
+  readonly warm?: WarmPair;
 }
 
 /** The first message of a thread: it answers calls now, or why it will not. */
@@ -49,6 +68,8 @@ export interface ServiceThread {
 export interface ServiceThreads {
   /** By server. */
   readonly vaults: ReadonlyMap<string, ServiceThread>;
+  /** By pair: the figures of the warm standbys. */
+  warmMetrics?(): Promise<ReadonlyMap<string, WarmThreadMetrics>>;
   /** Runs an operation where it belongs. */
   operate(operation: Operation, input: unknown, context: OperationContext): Promise<unknown>;
 }

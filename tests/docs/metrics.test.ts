@@ -7,7 +7,7 @@ import { Metrics } from '../../src/api/http/metrics.ts';
 import { pagePaths, root } from './markdown.ts';
 
 test('every metric that a page names is one', async () => {
-  const { text } = await new Metrics(new Map()).render();
+  const { text } = await new Metrics({ vaults: new Map() }).render();
   const known = new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name));
   const unknown = pagePaths().flatMap((page) =>
     [...readFileSync(join(root, page), 'utf8').matchAll(/`(understudy_[a-z_]+)`/g)]

@@ -1,6 +1,7 @@
 /** What Prometheus reads. Figures of the vaults are asked of their threads at each scrape; the others are counted here. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { ServiceThread, ThreadMetrics } from '../threads.ts';
+import type { ServiceThreads, ThreadMetrics } from '../threads.ts';
+import { warmMetrics } from './warm-metrics.ts';
 
 export type PushOutcome =
   | 'hinted'
@@ -13,14 +14,15 @@ export type PushOutcome =
   | 'unknown-server';
 
 export class Metrics {
-  readonly #vaults: ReadonlyMap<string, ServiceThread>;
+  readonly #threads: Pick<ServiceThreads, 'vaults' | 'warmMetrics'>;
   readonly #registry = new Registry();
   readonly #pushRequests: Counter<'server' | 'mode' | 'outcome'>;
   readonly #failOpen: Counter<'server'>;
   readonly #perServer: readonly ServerMetric[];
+  readonly #perPair: ReturnType<typeof warmMetrics>;
 
-  constructor(vaults: ReadonlyMap<string, ServiceThread>) {
-    this.#vaults = vaults;
+  constructor(threads: Pick<ServiceThreads, 'vaults' | 'warmMetrics'>) {
+    this.#threads = threads;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#pushRequests = new Counter({
@@ -36,6 +38,7 @@ export class Metrics {
       registers,
     });
     this.#perServer = serverMetrics(this.#registry);
+    this.#perPair = warmMetrics(this.#registry);
   }
 
   countPush(server: string, mode: string, outcome: PushOutcome): void {
@@ -47,7 +50,7 @@ export class Metrics {
   async render(): Promise<{ contentType: string; text: string }> {
     for (const metric of this.#perServer) metric.reset();
     await Promise.all(
-      [...this.#vaults].map(async ([server, thread]) => {
+      [...this.#threads.vaults].map(async ([server, thread]) => {
         // A thread that is down gives no figures; understudy_vault_open says so.
         const figures = thread.up
           ? await thread.call('metrics', undefined).catch(() => undefined)
@@ -55,6 +58,7 @@ export class Metrics {
         for (const metric of this.#perServer) metric.take(server, figures);
       }),
     );
+    this.#perPair.take((await this.#threads.warmMetrics?.()) ?? new Map());
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 }

@@ -106,7 +106,7 @@ export async function buildServer(parts: HttpParts) {
     transform: jsonSchemaTransform,
   });
 
-  const metrics = new Metrics(parts.threads.vaults);
+  const metrics = new Metrics(parts.threads);
   await server.register(async (scope) =>
     addOperations(scope.withTypeProvider<ZodTypeProvider>(), await allOperations(), {
       ...parts,

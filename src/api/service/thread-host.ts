@@ -119,10 +119,11 @@ export class ThreadHost {
   }
 
   #downError(): UnderstudyError {
+    const { start } = this.#options;
     const why = this.#died === undefined ? 'it has ended' : `${this.#died.code}: ${this.#died.message}`;
     return apiErrors.make(
       'API_VAULT_UNAVAILABLE',
-      `the thread of ${this.#options.start.server ?? 'the readers'} is down: ${why}`,
+      `the thread of ${start.server ?? start.warm?.pair ?? 'the readers'} is down: ${why}`,
     );
   }
 }

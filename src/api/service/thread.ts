@@ -12,6 +12,7 @@ import { answerCalls, type Handlers } from '../rpc.ts';
 import { updateSearchIndex } from '../search-index.ts';
 import type { ThreadMethods, ThreadReady, ThreadStart } from '../threads.ts';
 import { type Following, VaultKeeper } from './vault-keeper.ts';
+import { WarmKeeper } from './warm-keeper.ts';
 
 /** Runs until `stop` is called; says on `port` first whether it could start. */
 export async function runServiceThread(
@@ -27,10 +28,7 @@ export async function runServiceThread(
       adapters,
       log: createLog(config.log.level).child({ site: config.site }),
     };
-    const methods =
-      start.server === undefined
-        ? readingMethods(parts, port)
-        : vaultMethods(parts, start.server, await VaultKeeper.start(parts, start.server), port);
+    const methods = await methodsOf(parts, start, port);
     answerCalls<ThreadMethods>(port, methods);
     say({ ready: true });
   } catch (error) {
@@ -38,6 +36,56 @@ export async function runServiceThread(
     port.close();
   }
 }
+
+async function methodsOf(
+  parts: CoreParts,
+  { server, warm }: ThreadStart,
+  port: MessagePort,
+): Promise<Handlers<ThreadMethods>> {
+  if (warm !== undefined) return warmMethods(new WarmKeeper(parts, warm), port);
+  if (server === undefined) return readingMethods(parts, port);
+  return vaultMethods(parts, server, await VaultKeeper.start(parts, server), port);
+}
+
+function warmMethods(keeper: WarmKeeper, port: MessagePort): Handlers<ThreadMethods> {
+  const notHere = () => {
+    throw apiErrors.make('API_DEFECT', 'the thread of a warm standby has no vault');
+  };
+  return {
+    operate: notHere,
+    push: notHere,
+    index: notHere,
+    status: notHere,
+    metrics: notHere,
+    warmStatus: () => keeper.status(),
+    warmMetrics: () => keeper.metrics(),
+    warmCaughtUp: async ({ lsn }, { signal }) => {
+      await keeper.engine().caughtUp(lsn, signal);
+      return undefined;
+    },
+    warmLook: ({ accounts }) => {
+      keeper.engine().look(accounts);
+      return undefined;
+    },
+    warmAccept: ({ account }) => keeper.engine().accept(account),
+    stop: async () => {
+      await keeper.stop();
+      closeAfterAnswer(port);
+      return undefined;
+    },
+  };
+}
+
+const notWarm = () => {
+  throw apiErrors.make('API_DEFECT', 'this thread keeps no standby warm');
+};
+const noWarmStandby = {
+  warmStatus: notWarm,
+  warmMetrics: notWarm,
+  warmCaughtUp: notWarm,
+  warmLook: notWarm,
+  warmAccept: notWarm,
+};
 
 function vaultMethods(
   parts: CoreParts,
@@ -47,6 +95,7 @@ function vaultMethods(
 ): Handlers<ThreadMethods> {
   const core = vaultThreadCore(parts, server, () => keeper.following());
   return {
+    ...noWarmStandby,
     operate: operateWith(core),
     push: async (event) => {
       await keeper.following().engine.push(event);
@@ -71,6 +120,7 @@ function readingMethods(parts: CoreParts, port: MessagePort): Handlers<ThreadMet
     throw apiErrors.make('API_DEFECT', 'the reading thread follows no server');
   };
   return {
+    ...noWarmStandby,
     operate: operateWith(core),
     index: async ({ server }, context) => {
       await core.withReader(server, (reader) => updateSearchIndex(core, reader, context));

@@ -10,6 +10,7 @@ const loaders: Readonly<Record<string, () => Promise<Printer>>> = {
   restore: async () => (await import('./restore.ts')).printRestore,
   verify: async () => (await import('./verify.ts')).printVerify,
   checkpoint: async () => (await import('./checkpoint.ts')).printCheckpoint,
+  'standby accept': async () => (await import('./standby-accept.ts')).printStandbyAccept,
   'journal info': async () => (await import('./journal.ts')).printJournalInfo,
   'journal verify': async () => (await import('./journal.ts')).printJournalVerify,
   'catalog rebuild': async () => (await import('./catalog-rebuild.ts')).printCatalogRebuild,

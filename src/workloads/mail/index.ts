@@ -2,3 +2,4 @@ export { restoreMail } from './restore/index.ts';
 export { shadowOnce, startShadow } from './shadow/index.ts';
 export type * from './types.ts';
 export { verifyMail } from './verify/index.ts';
+export { acceptHeld, heldBursts, startWarm } from './warm/index.ts';
