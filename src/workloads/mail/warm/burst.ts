@@ -12,7 +12,7 @@ export interface BurstRule {
 }
 
 export interface Loss {
-  /** Messages of then whose bytes the account does not hold (as often) any more. */
+  /** Messages of then whose bytes the account holds nowhere any more. */
   readonly removed: number;
   /** Messages that it held then. */
   readonly of: number;
@@ -20,20 +20,17 @@ export interface Loss {
 
 /** What the account held at `at` and does not hold now. Reads both states: its cost is that of the account's messages. */
 export function lossSince(catalog: Catalog, account: string, at: Lsn): Loss {
-  const left = new Map<Lsn, number>();
+  const left = new Set<Lsn>();
   for (const row of catalog.mailboxes(account)) {
-    for (const { bodyLsn } of catalog.iterateMessages(row.id)) {
-      left.set(bodyLsn, (left.get(bodyLsn) ?? 0) + 1);
-    }
+    for (const { bodyLsn } of catalog.iterateMessages(row.id)) left.add(bodyLsn);
   }
   let removed = 0;
   let of = 0;
   for (const row of catalog.mailboxes(account, at)) {
     for (const { bodyLsn } of catalog.iterateMessages(row.id, at)) {
       of += 1;
-      const copies = left.get(bodyLsn) ?? 0;
-      if (copies === 0) removed += 1;
-      else left.set(bodyLsn, copies - 1);
+      // Not how often: just before the removals of a move every message is there twice.
+      if (!left.has(bodyLsn)) removed += 1;
     }
   }
   return { removed, of };
