@@ -61,6 +61,22 @@ const adapters: Adapters = {
     });
     return { listAccounts: (signal) => directory.listAccounts(host, signal) };
   },
+
+  async openControl(config, log) {
+    const { ControlJournal, controlDirOf } = await import('./control/index.ts');
+    const dir = controlDirOf(config.dataDir);
+    return ControlJournal.open({ dir, clock: systemClock, log, ...(await journalKey(config)) });
+  },
+
+  async readControl(config) {
+    const { ControlReader, controlDirOf } = await import('./control/index.ts');
+    return ControlReader.open({ dir: controlDirOf(config.dataDir), ...(await journalKey(config)) });
+  },
+
+  async planKinds() {
+    const { planKinds } = await import('./plans/index.ts');
+    return planKinds();
+  },
 };
 
 async function journalKey(config: Parameters<Adapters['openVault']>[0]['config']) {

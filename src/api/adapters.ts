@@ -4,7 +4,9 @@
  */
 import type { Vault, VaultReader } from '../catalog/index.ts';
 import type { Config, DirectoryConfig } from '../config/index.ts';
+import type { ControlJournal, ControlReader } from '../control/index.ts';
 import type { Clock, Log, ProgressListener } from '../lib/index.ts';
+import type { PlanKinds } from '../plans/index.ts';
 import type {
   AccountDirectory,
   ActionOptions,
@@ -16,12 +18,18 @@ import type {
   VerifyReport,
   VerifyRequest,
 } from '../workloads/mail/index.ts';
+import type { HeldBurst, WarmDeps, WarmEngine, WarmPlace } from '../workloads/mail/warm/index.ts';
+import type { PlanWiring } from './plans.ts';
 
 export interface MailWorkload {
   startShadow(deps: MailDeps): ShadowEngine;
   shadowOnce(deps: MailDeps, options: ActionOptions): Promise<ShadowSummary>;
   restoreMail(deps: MailDeps, request: RestoreRequest, options: ActionOptions): Promise<RestoreReport>;
   verifyMail(deps: MailDeps, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
+  readonly bringUp: WarmDeps['bringUp'];
+  startWarm(deps: WarmDeps): WarmEngine;
+  heldBursts(place: WarmPlace): HeldBurst[];
+  acceptHeld(place: WarmPlace, account?: string): HeldBurst[];
 }
 
 export interface VaultPlace {
@@ -46,4 +54,10 @@ export interface Adapters {
   mail(): Promise<MailWorkload>;
   /** The directory, asked for the accounts of the server with this `host`. */
   directory(config: DirectoryConfig, host: string): Promise<AccountDirectory>;
+  /** The control journal, for its one writer. @throws CONTROL_LOCKED, CONTROL_UNWRITABLE, CONTROL_DAMAGED, JOURNAL_… */
+  openControl(config: Config, log: Log): Promise<ControlJournal>;
+  /** Where there is no control journal yet it reads as empty. @throws CONTROL_DAMAGED, JOURNAL_… */
+  readControl(config: Config): Promise<ControlReader>;
+  /** The kinds of plans, with their ports filled in. */
+  planKinds(wiring: PlanWiring): Promise<PlanKinds>;
 }

@@ -4,6 +4,7 @@
  */
 import type { Vault, VaultReader } from '../catalog/index.ts';
 import type { Config } from '../config/index.ts';
+import type { Lsn } from '../journal/index.ts';
 import type { Clock, Log } from '../lib/index.ts';
 import type {
   ActionOptions,
@@ -14,6 +15,10 @@ import type {
   VerifyReport,
   VerifyRequest,
 } from '../workloads/mail/index.ts';
+import type { HeldBurst, WarmStatus } from '../workloads/mail/warm/index.ts';
+import type { PlanActions } from './plans.ts';
+
+export type { HeldBurst };
 
 export interface Core {
   readonly config: Config;
@@ -34,7 +39,43 @@ export interface Core {
   /** Runs `work` with a reader, beside whoever writes. @throws CONFIG_UNKNOWN_SERVER */
   withReader<T>(server: string, work: (reader: VaultReader) => Promise<T>): Promise<T>;
   readonly mail: MailActions;
+  readonly warm: WarmStandbys;
+  readonly plans: PlanActions;
 }
+
+/** The standbys that are kept warm, by their pairs; in a service, by the threads that do it. */
+export interface WarmStandbys {
+  /** How far a standby is; undefined where it is not kept warm now. */
+  status(pair: string): Promise<WarmLive | undefined>;
+  /** Resolves when everything up to `lsn` is on the standby, what is held apart. @throws API_STANDBY_NOT_WARM, MAIL_WARM_STOPPED */
+  caughtUp(pair: string, lsn: Lsn, signal: AbortSignal): Promise<void>;
+  /** Compares these accounts as a whole, soon. @throws API_STANDBY_NOT_WARM */
+  look(pair: string, accounts: readonly string[]): Promise<void>;
+  /** Bursts that must not go to the standby by themselves, also where it is not kept warm now. @throws CONFIG_UNKNOWN_PAIR, CATALOG_VAULT_MISSING */
+  held(pair: string): Promise<readonly HeldBurst[]>;
+  /** Lets held bursts go on to the standby, of one account or all; gives those. May be repeated. @throws as `held` */
+  accept(pair: string, account?: string): Promise<readonly HeldBurst[]>;
+  /** Lets the standby rest: what is being applied ends before this resolves. Where nothing keeps it warm, nothing happens. */
+  pause(pair: string): Promise<void>;
+  /** Keeps exactly these standbys warm: others rest, and one whose servers changed is begun anew. May be repeated. */
+  keep(pairs: readonly WarmPair[]): Promise<void>;
+}
+
+/** A standby that is kept warm; server names. */
+export interface WarmPair {
+  readonly pair: string;
+  /** Whose journal is followed: the acting server. */
+  readonly source: string;
+  readonly target: string;
+}
+
+/** A warm standby, or why it is not kept so. */
+export type WarmLive =
+  | WarmStatus
+  | (WarmPair & {
+      readonly phase: 'down';
+      readonly problem: { code: string; message: string; remedy: string };
+    });
 
 /** What can be done with a mail server; in a service, by the engine that already follows it. */
 export interface MailActions {

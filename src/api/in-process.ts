@@ -2,11 +2,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Vault } from '../catalog/index.ts';
-import { type Config, checkSecrets, directoryOf, serverNamed } from '../config/index.ts';
+import { type Config, checkSecrets, directoryOf, pairNamed, serverNamed } from '../config/index.ts';
 import type { Log } from '../lib/index.ts';
 import type { MailDeps } from '../workloads/mail/index.ts';
+import type { WarmPlace } from '../workloads/mail/warm/index.ts';
 import type { Adapters } from './adapters.ts';
 import type { Core } from './core.ts';
+import { apiErrors } from './errors.ts';
+import { planActionsInProcess } from './plans.ts';
 
 export interface CoreParts {
   readonly config: Config;
@@ -57,7 +60,39 @@ export function inProcessCore(parts: CoreParts): Core {
         withDeps(server, (mail, deps) => mail.verifyMail(deps, request, options)),
       status: async () => undefined,
     },
+    warm: {
+      status: async () => undefined,
+      caughtUp: async (pair) => {
+        throw notWarmHere(pair);
+      },
+      look: async (pair) => {
+        throw notWarmHere(pair);
+      },
+      held: (pair) => withWarmPlace(pair, (mail, place) => mail.heldBursts(place)),
+      accept: (pair, account) => withWarmPlace(pair, (mail, place) => mail.acceptHeld(place, account)),
+      pause: async () => {},
+      keep: async () => {},
+    },
+    plans: planActionsInProcess(parts, () => core),
   };
+
+  /** What is held is remembered beside the journal of the server that was live when it was. */
+  async function withWarmPlace<T>(
+    pair: string,
+    work: (mail: Awaited<ReturnType<Adapters['mail']>>, place: WarmPlace) => T,
+  ): Promise<T> {
+    const { live, standby } = pairNamed(config, pair);
+    const mail = await adapters.mail();
+    return core.withReader(live, async (reader) =>
+      work(mail, {
+        reader,
+        target: standby,
+        config: serverNamed(config, standby),
+        memoryFile: warmMemoryFile(config, pair, live),
+        burst: serverNamed(config, live).shadow.burst,
+      }),
+    );
+  }
 
   async function withDeps<T>(
     server: string,
@@ -75,6 +110,18 @@ export function inProcessCore(parts: CoreParts): Core {
   }
 
   return core;
+}
+
+function notWarmHere(pair: string): Error {
+  return apiErrors.make(
+    'API_STANDBY_NOT_WARM',
+    `no service runs, so the standby of ${pair} is not kept warm`,
+  );
+}
+
+/** Where it is remembered how far the standby of a pair is behind the journal of `source`. */
+export function warmMemoryFile(config: Config, pair: string, source: string): string {
+  return join(vaultDirOf(config, source), `warm-${pair}.sqlite`);
 }
 
 /** What the mail workload works with on this server. */

@@ -13,6 +13,7 @@ export {
   pathOf,
 } from './operation.ts';
 export { allOperations, type Outputs, operationNamed, operationNames } from './operations/index.ts';
+export type { OpenPlans, PlanActions, PlanWiring } from './plans.ts';
 export type { RunningService } from './service/index.ts';
 export { openApiDocument, runServiceThread, startService } from './service-entry.ts';
 export type { ThreadStart } from './threads.ts';

@@ -11,12 +11,13 @@ export type Permission = 'read' | 'operate' | 'restore' | 'admin';
 /**
  * Where an operation runs while a service runs on the data folder:
  * live: in the service, which alone knows how things go now;
+ * main: in the service's main thread, where plans run; it goes on when whoever asked goes away;
  * needs-vault-writer: in the thread that has the server's vault open;
  * either: in the service's reading thread (the command line asks it too);
  * local-only: the command line does it itself, since its paths are the caller's; over HTTP, the service's.
  * Without a service the command line does all of them itself.
  */
-export type Placement = 'live' | 'needs-vault-writer' | 'either' | 'local-only';
+export type Placement = 'live' | 'main' | 'needs-vault-writer' | 'either' | 'local-only';
 
 /** What a finished operation amounts to; `cli/exit-codes.ts` gives each an exit status. */
 export type Outcome = 'done' | 'partial' | 'differs' | 'failed';
@@ -24,6 +25,8 @@ export type Outcome = 'done' | 'partial' | 'differs' | 'failed';
 export interface OperationContext {
   readonly progress: ProgressListener;
   readonly signal: AbortSignal;
+  /** Who asks, as far as they say: `user@host`. */
+  readonly caller?: string;
 }
 
 export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodType = z.ZodType> {

@@ -14,6 +14,12 @@ export const cliErrors = defineErrors({
     summary: 'The question was answered with no; nothing was changed.',
     remedy: 'Answer yes, or give --yes.',
   },
+  CLI_PLAN_GOES_ON: {
+    kind: 'failed',
+    retry: 'never',
+    summary: 'A command that waits for a plan of the service was ended; the plan goes on.',
+    remedy: 'See it: understudy plan list · stop it after its step: understudy plan interrupt ID',
+  },
   CLI_FILE_EXISTS: {
     kind: 'refused',
     retry: 'never',

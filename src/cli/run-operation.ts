@@ -2,6 +2,7 @@
 import { asOperatingError, inProcessCore, type Operation } from '../api/index.ts';
 import { type Config, emptyConfig, loadConfig } from '../config/index.ts';
 import { createLog, hasCode } from '../lib/index.ts';
+import { callerOfProcess } from './caller.ts';
 import { cliErrors } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
 import { printerOf } from './printers/index.ts';
@@ -42,13 +43,16 @@ async function perform(
   // Journals, catalogs and exports hold mail: nobody else reads them.
   process.umask(0o077);
   const line = progressLine(context.io, context.adapters.clock);
-  const running = { progress: line.show, signal: context.signal };
+  const running = { progress: line.show, signal: context.signal, caller: callerOfProcess() };
+  let served = false;
   try {
     const service = operation.placement === 'local-only' ? undefined : runningService(config.dataDir);
     if (service !== undefined) {
+      served = true;
       const { askService, NO_SERVICE } = await import('./service-client.ts');
       const answer = await askService(service, operation, input, running);
       if (answer !== NO_SERVICE) return answer;
+      served = false;
     }
     // What happens to single accounts is in the result.
     const log = createLog(config.log.level === 'info' ? 'error' : config.log.level);
@@ -59,6 +63,9 @@ async function perform(
     );
     return output;
   } catch (error) {
+    if (context.signal.aborted && served && operation.placement === 'main') {
+      throw cliErrors.make('CLI_PLAN_GOES_ON', 'no longer waiting; the service goes on with the plan');
+    }
     throw asOperatingError(context.signal.aborted ? context.signal.reason : error);
   } finally {
     line.end();

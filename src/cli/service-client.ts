@@ -31,7 +31,7 @@ export async function askService(
       tokenOf(service.dataDir),
       input,
       operation,
-      context.signal,
+      context,
     );
   } catch (error) {
     // A service that was killed leaves its note behind; the vault's lock decides whether we may do the work.
@@ -59,7 +59,7 @@ function post(
   token: string,
   input: unknown,
   operation: Operation,
-  signal: AbortSignal,
+  { signal, caller }: OperationContext,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -70,6 +70,7 @@ function post(
         headers: {
           authorization: `Bearer ${token}`,
           'content-type': 'application/json',
+          ...(caller === undefined ? {} : { 'understudy-caller': caller }),
           accept: operation.longRunning ? 'application/x-ndjson' : 'application/json',
         },
       },

@@ -150,18 +150,9 @@ export class PlanEngine {
     if (record.state === 'running') throw underWay(record);
     if (record.direction === 'commit' || record.state === 'rolled-back') throw ended(record, 'be taken back');
     if (record.direction === 'back') return this.#resume(record, caller, options);
-    const newest = this.list(record.pair).at(-1) as PlanRecord;
-    if (newest.id !== id) {
-      throw planErrors.make('PLAN_SUPERSEDED', `plan ${newest.id} (${newest.kind}) began after ${id}`);
-    }
+    checkNewest(this.#journal, record);
     return this.#working(record, options, async (definition, context, plan, held) => {
-      const forward = definition.steps(context);
-      const final = forward.find(
-        (step) => step.pointOfNoReturn && plan.step({ direction: 'forward', step: step.name }).attempts > 0,
-      );
-      if (final !== undefined) {
-        throw planErrors.make('PLAN_NO_WAY_BACK', `plan ${id} has begun: ${final.sentence(context)}`);
-      }
+      checkWayBack(definition.steps(context), context, record);
       const steps = definition.rollbackSteps?.(context, record);
       await plan.append(runEvent('back', caller, steps && listOf(steps, context)));
       return this.#back(definition, context, plan, held);
@@ -193,6 +184,11 @@ export class PlanEngine {
   /** What a plan would do, and what of it the world has already. Writes nothing. @throws as `run`, but neither PLAN_UNDER_WAY nor PLAN_REFUSED */
   preview(request: PlanRequest): Promise<PlanPreview> {
     return previewPlan(this.#parts, this.#journal, request);
+  }
+
+  /** What a rollback would do, in its order; `done` = taken back already, or nothing to take back. Writes nothing. @throws as `rollback` */
+  previewRollback(id: string): Promise<PlanPreview> {
+    return previewRollback(this.#parts, this.#journal, id);
   }
 
   /** Asks the plan to stop after the step under way; resolves when it has. False where nobody works on it. */
@@ -395,23 +391,99 @@ export async function previewPlan(
   });
   try {
     const findings = await definition.preflight(context);
-    const steps = [];
-    for (const step of definition.steps(context)) {
-      const about = {
-        name: step.name,
-        sentence: step.sentence(context),
-        pointOfNoReturn: step.pointOfNoReturn ?? false,
-      };
-      try {
-        steps.push({ ...about, done: await step.isDone(context, previewIo(recall)) });
-      } catch (error) {
-        steps.push({ ...about, problem: problemOf(error) });
-      }
-    }
+    const steps = await previewSteps(definition.steps(context), context, recall);
     return { kind, pair, sentence: definition.sentence(parameters, pair), findings, steps };
   } finally {
     await definition.dispose?.(context);
   }
+}
+
+/** See `PlanEngine.previewRollback`; needs no writer of the control journal. */
+export async function previewRollback(
+  parts: PlanParts,
+  control: ControlView,
+  id: string,
+): Promise<PlanPreview> {
+  const { kinds, config, clock, log } = parts;
+  const record = planIn(control, id, () => false);
+  if (record.direction === 'commit' || record.state === 'rolled-back') throw ended(record, 'be taken back');
+  checkNewest(control, record);
+  const { kind, pair } = record;
+  const definition = definitionOf(kinds, kind);
+  const parameters = parametersOf(definition, record.parameters);
+  const memory = memoryIn(control, id);
+  const recall = <T>(key: string) => memory.get(key) as T | undefined;
+  const deps = {
+    planId: record.id,
+    pair,
+    config,
+    clock,
+    log: log.child({ plan: id, pair }),
+    control,
+    recall,
+  };
+  const context = await definition.context(parameters, deps);
+  try {
+    const forward = definition.steps(context);
+    checkWayBack(forward, context, record);
+    const own = definition.rollbackSteps?.(context, asFound(record)) ?? [];
+    const sentence = `Take back: ${definition.sentence(parameters, pair)}`;
+    const steps =
+      own.length > 0 ? await previewSteps(own, context, recall) : previewUndo(forward, context, record);
+    return { kind, pair, sentence, findings: [], steps };
+  } finally {
+    await definition.dispose?.(context);
+  }
+}
+
+async function previewSteps<C>(
+  steps: readonly PlanStep<C>[],
+  context: C,
+  recall: StepIo['recall'],
+): Promise<PlanPreview['steps']> {
+  const previews = [];
+  for (const step of steps) {
+    const about = {
+      name: step.name,
+      sentence: step.sentence(context),
+      pointOfNoReturn: step.pointOfNoReturn ?? false,
+    };
+    try {
+      previews.push({ ...about, done: await step.isDone(context, previewIo(recall)) });
+    } catch (error) {
+      previews.push({ ...about, problem: problemOf(error) });
+    }
+  }
+  return previews;
+}
+
+function previewUndo<C>(steps: readonly PlanStep<C>[], context: C, record: PlanRecord) {
+  return steps
+    .filter((step) => hasBegun(record, step.name))
+    .reverse()
+    .map((step) => ({
+      name: step.name,
+      sentence: `Take back: ${step.sentence(context)}`,
+      done:
+        step.undo === undefined || record.steps.some((at) => at.name === step.name && at.state === 'undone'),
+      pointOfNoReturn: false,
+    }));
+}
+
+function hasBegun(record: PlanRecord, name: string): boolean {
+  return record.steps.some((step) => step.direction === 'forward' && step.name === name && step.attempts > 0);
+}
+
+function checkWayBack<C>(steps: readonly PlanStep<C>[], context: C, record: PlanRecord): void {
+  const final = steps.find((step) => step.pointOfNoReturn && hasBegun(record, step.name));
+  if (final === undefined) return;
+  throw planErrors.make('PLAN_NO_WAY_BACK', `plan ${record.id} has begun: ${final.sentence(context)}`);
+}
+
+function checkNewest(control: ControlView, record: PlanRecord): void {
+  const newest = plansIn(control, () => false).findLast((plan) => plan.pair === record.pair);
+  if (newest === undefined || newest.id === record.id) return;
+  throw planErrors.make('PLAN_SUPERSEDED', `plan ${newest.id} (${newest.kind}) began after ${record.id}`);
 }
 
 function previewIo(recall: StepIo['recall']): StepIo {

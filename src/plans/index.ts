@@ -1,4 +1,11 @@
-export { type PlanCaller, PlanEngine, type PlanParts, planKinds, previewPlan } from './engine.ts';
+export {
+  type PlanCaller,
+  PlanEngine,
+  type PlanParts,
+  planKinds,
+  previewPlan,
+  previewRollback,
+} from './engine.ts';
 export { planErrors } from './errors.ts';
 export type * from './readiness/index.ts';
 export { planIn, plansIn } from './record.ts';

@@ -27,7 +27,7 @@ export class JournalWatch {
   async look(): Promise<this> {
     const upTo = await this.#reader.refresh();
     for await (const { record } of this.#reader.entries(this.#next as Lsn, upTo)) {
-      if (record.t === 'commit') continue;
+      if (record.t === 'commit' || record.t === 'control') continue;
       if (record.t === 'body') {
         const id = /^Message-ID: <(.*)@/im.exec(Buffer.from(record.data).toString('latin1'))?.[1];
         if (record.at === 0 && id !== undefined) this.#idByHash.set(hex(record.hash), id);

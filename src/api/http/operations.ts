@@ -45,9 +45,12 @@ function addOperation(server: FastifyInstance, operation: Operation, parts: Part
     response: { 200: operation.output, '4xx': errorAnswer, '5xx': errorAnswer },
   };
   server.post(pathOf(operation), { schema }, async (request, reply) => {
-    const signal = AbortSignal.any([parts.ending, closedSignal(reply)]);
+    // A plan half done because a terminal was closed would help nobody: it goes on.
+    const signal =
+      operation.placement === 'main' ? parts.ending : AbortSignal.any([parts.ending, closedSignal(reply)]);
+    const caller = callerOf(request);
     const run = (progress: (progress: Progress) => void) =>
-      parts.threads.operate(operation, request.body, { progress, signal });
+      parts.threads.operate(operation, request.body, { progress, signal, caller });
     if (operation.longRunning && request.headers.accept?.includes(NDJSON)) {
       return stream(reply, operation, run);
     }
@@ -80,6 +83,12 @@ function addOperation(server: FastifyInstance, operation: Operation, parts: Part
 function audit(log: Log, operation: Operation, input: unknown): void {
   if (operation.permission === 'read') return;
   log.info({ operation: operation.name, input }, operation.sentence(input as never));
+}
+
+/** What the client says of itself; whoever has the token may say anything. */
+function callerOf(request: FastifyRequest): string {
+  const said = request.headers['understudy-caller'];
+  return typeof said === 'string' && /^[\x21-\x7e]{1,200}$/.test(said) ? said : `http@${request.ip}`;
 }
 
 /** Aborts when the client goes away before its answer. */

@@ -1,13 +1,18 @@
 /** The near-line service: one thread per shadowed server, one that reads, and the HTTP interface in the main one. */
-import { shadowedServers } from '../../config/index.ts';
+import type { ControlView } from '../../control/index.ts';
 import type { Core } from '../core.ts';
 import { apiErrors } from '../errors.ts';
+import { followedServers, warmPairs } from '../followed.ts';
 import { startHttp } from '../http/index.ts';
 import { type CoreParts, inProcessCore } from '../in-process.ts';
 import type { Operation, OperationContext } from '../operation.ts';
+import { type OpenPlans, openPlans, planActionsOf, resumeInterrupted } from '../plans.ts';
+import type { ThreadStart } from '../threads.ts';
 import { DataDir } from './data-dir.ts';
 import { keepSearchIndexed } from './search-keeper.ts';
 import { ThreadHost } from './thread-host.ts';
+import { VaultHosts } from './vault-hosts.ts';
+import { WarmHosts } from './warm-hosts.ts';
 
 export interface RunningService {
   /** Where it answers: `http://127.0.0.1:7700`. */
@@ -24,32 +29,49 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
   const { config, log } = parts;
   const dataDir = DataDir.take(config.dataDir);
   const threads: ThreadHost[] = [];
-  const startThread = async (server?: string) => {
-    const start = { configFile: config.file, ...(server === undefined ? {} : { server }) };
+  const startThread = async (what: Omit<ThreadStart, 'configFile'> = {}) => {
+    const start = { configFile: config.file, ...what };
     const thread = await ThreadHost.start({ entry, start, clock: parts.adapters.clock, log });
     threads.push(thread);
     return thread;
   };
+  let plans: OpenPlans | undefined;
   const stopThreads = () => Promise.all(threads.map((thread) => thread.stop()));
 
   try {
     const token = dataDir.token();
-    const vaults = new Map<string, ThreadHost>();
-    for (const server of shadowedServers(config)) vaults.set(server, await startThread(server));
+    const hosts = new VaultHosts((followed) => startThread(followed));
+    const vaults = hosts.threads;
     const readers = lazily(() => startThread());
-    const core = mainThreadCore(parts, vaults);
+    const warm = new WarmHosts((pair) => startThread({ warm: pair }));
+    const core = mainThreadCore(parts, vaults, warm, () => plans);
+    const followRoles = async (control: ControlView) => {
+      await hosts.follow(followedServers(config, control));
+      await warm.keep(warmPairs(config, control));
+    };
+    // Held for as long as the service runs, so that no command works on a plan beside it.
+    if (Object.keys(config.pairs).length > 0) {
+      plans = await openPlans(parts, core, { threads: vaults, followRoles });
+    }
+    await followRoles(plans?.journal ?? { entries: () => [] });
     const indexing = keepSearchIndexed({ vaults, readers, clock: parts.adapters.clock, log });
     const http = await startHttp({
       config,
       log,
       clock: parts.adapters.clock,
       token,
-      threads: { vaults, operate: (...call) => operate({ core, vaults, readers }, ...call) },
+      threads: {
+        vaults,
+        warmMetrics: () => warm.metrics(),
+        operate: (...call) => operate({ core, vaults, readers }, ...call),
+      },
     });
     dataDir.announce(http.url);
     log.info({ url: http.url, servers: [...vaults.keys()] }, 'the service is up');
+    if (plans !== undefined) void resumeInterrupted(plans, log);
     const stop = lazily(async () => {
       await http.stop();
+      await plans?.close();
       await indexing.stop();
       await stopThreads();
       dataDir.release();
@@ -57,6 +79,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
     });
     return { url: http.url, stop };
   } catch (error) {
+    await plans?.close();
     await stopThreads();
     dataDir.release();
     throw error;
@@ -75,7 +98,8 @@ async function operate(
   input: unknown,
   context: OperationContext,
 ): Promise<unknown> {
-  if (operation.placement === 'live') return operation.handler(places.core, input as never, context);
+  if (operation.placement === 'live' || operation.placement === 'main')
+    return operation.handler(places.core, input as never, context);
   const server = (input as { server?: string }).server;
   const vault = server === undefined ? undefined : places.vaults.get(server);
   const thread =
@@ -84,7 +108,12 @@ async function operate(
 }
 
 /** For operations about the service itself: reads beside the threads and asks them how it goes. */
-function mainThreadCore(parts: CoreParts, vaults: ReadonlyMap<string, ThreadHost>): Core {
+function mainThreadCore(
+  parts: CoreParts,
+  vaults: ReadonlyMap<string, ThreadHost>,
+  warm: WarmHosts,
+  plans: () => OpenPlans | undefined,
+): Core {
   const base = inProcessCore(parts);
   const elsewhere = () =>
     Promise.reject(apiErrors.make('API_DEFECT', 'the main thread does no work on a server'));
@@ -96,6 +125,20 @@ function mainThreadCore(parts: CoreParts, vaults: ReadonlyMap<string, ThreadHost
       restore: elsewhere,
       verify: elsewhere,
       status: async (server) => vaults.get(server)?.status(),
+    },
+    warm: {
+      status: (pair) => warm.status(pair),
+      caughtUp: (...call) => warm.caughtUp(...call),
+      look: (...call) => warm.look(...call),
+      held: (pair) => base.warm.held(pair),
+      // Of one that rests, what is held is on the disk.
+      accept: (pair, account) => (warm.keeps(pair) ? warm : base.warm).accept(pair, account),
+      pause: (pair) => warm.pause(pair),
+      keep: (pairs) => warm.keep(pairs),
+    },
+    get plans() {
+      const open = plans();
+      return open === undefined ? base.plans : planActionsOf(open);
     },
   };
 }

@@ -1,0 +1,150 @@
+/** What the operations on plans give. Times are RFC 3339. */
+import { z } from 'zod';
+import type { PlanPreview, PlanRecord, PlanResult } from '../../plans/index.ts';
+import type { Outcome } from '../operation.ts';
+import { count } from './shapes.ts';
+
+const time = (ms: number) => new Date(ms).toISOString();
+
+export const planId = z.string().min(1).describe('The plan, by its id.').meta({ value: 'ID' });
+export const reason = z.string().min(1).optional().describe('Why, for the record.').meta({ value: 'TEXT' });
+
+const problem = z.object({ code: z.string(), message: z.string(), remedy: z.string() });
+const direction = z.enum(['forward', 'back', 'commit']);
+const finding = z.object({
+  id: z.string(),
+  title: z.string(),
+  state: z.enum(['green', 'amber', 'red']),
+  detail: z.string(),
+  remedy: z.string(),
+});
+
+const step = z.object({
+  name: z.string(),
+  sentence: z.string(),
+  /** Of the plan itself, of its rollback, or of its commit. */
+  direction,
+  state: z.enum(['pending', 'running', 'done', 'already', 'failed', 'undoing', 'undone', 'kept']),
+  startedAt: z.string().optional(),
+  endedAt: z.string().optional(),
+  durationMs: z.number().optional(),
+  attempts: count,
+  outcome: z.unknown().optional(),
+  problem: problem.optional(),
+  notes: z.array(z.object({ at: z.string(), text: z.string() })).readonly(),
+});
+
+const planState = z.enum(['running', 'interrupted', 'failed', 'done', 'committed', 'rolled-back']);
+
+export const planShape = z.object({
+  id: z.string(),
+  kind: z.string(),
+  pair: z.string(),
+  sentence: z.string(),
+  state: planState,
+  direction,
+  by: z.string(),
+  reason: z.string().optional(),
+  forced: z.boolean(),
+  startedAt: z.string(),
+  endedAt: z.string().optional(),
+  parameters: z.unknown(),
+  findings: z.array(finding).readonly(),
+  steps: z.array(step).readonly(),
+  /** Each begin and resume: who, when, which way. */
+  runs: z
+    .array(z.object({ at: z.string(), direction, by: z.string(), reason: z.string().optional() }))
+    .readonly(),
+  problem: problem.optional(),
+  report: z.unknown().optional(),
+});
+export type PlanOutput = z.output<typeof planShape>;
+
+/** What doing something with a plan gives. */
+export const planResultShape = z.object({
+  /** True when a plan that had been interrupted or failed was gone on with. */
+  resumed: z.boolean(),
+  plan: planShape,
+});
+
+/** What a dry run gives. */
+export const planPreviewShape = z.object({
+  dryRun: z.literal(true),
+  kind: z.string(),
+  pair: z.string(),
+  sentence: z.string(),
+  findings: z.array(finding).readonly(),
+  steps: z
+    .array(
+      z.object({
+        name: z.string(),
+        sentence: z.string(),
+        /** Whether the world has it already; absent where it could not be asked. */
+        done: z.boolean().optional(),
+        problem: problem.optional(),
+        pointOfNoReturn: z.boolean(),
+      }),
+    )
+    .readonly(),
+});
+
+export const planSummaryShape = z.object({
+  id: z.string(),
+  kind: z.string(),
+  pair: z.string(),
+  state: planState,
+  by: z.string(),
+  startedAt: z.string(),
+  endedAt: z.string().optional(),
+  stepsDone: count,
+  steps: count,
+  problem: problem.optional(),
+});
+
+export function planOutput(plan: PlanRecord): z.input<typeof planShape> {
+  const { was: _, startedAt, endedAt, steps, runs, ...rest } = plan;
+  return {
+    ...rest,
+    startedAt: time(startedAt),
+    ...(endedAt === undefined ? {} : { endedAt: time(endedAt) }),
+    steps: steps.map(({ startedAt: began, endedAt: ended, notes, ...said }) => ({
+      ...said,
+      ...(began === undefined ? {} : { startedAt: time(began) }),
+      ...(ended === undefined ? {} : { endedAt: time(ended) }),
+      notes: notes.map(({ at, text }) => ({ at: time(at), text })),
+    })),
+    runs: runs.map(({ at, ...run }) => ({ at: time(at), ...run })),
+  };
+}
+
+export function planResult({ plan, resumed }: PlanResult): z.input<typeof planResultShape> {
+  return { resumed, plan: planOutput(plan) };
+}
+
+export function planPreview(preview: PlanPreview): z.input<typeof planPreviewShape> {
+  return { dryRun: true, ...preview };
+}
+
+export function planSummary(plan: PlanRecord): z.input<typeof planSummaryShape> {
+  const { id, kind, pair, state, by, startedAt, endedAt, steps, direction: way, problem: why } = plan;
+  const mine = steps.filter((candidate) => candidate.direction === way);
+  return {
+    id,
+    kind,
+    pair,
+    state,
+    by,
+    startedAt: time(startedAt),
+    ...(endedAt === undefined ? {} : { endedAt: time(endedAt) }),
+    stepsDone: mine.filter((candidate) => ['done', 'already', 'undone', 'kept'].includes(candidate.state))
+      .length,
+    steps: mine.length,
+    ...(why === undefined ? {} : { problem: why }),
+  };
+}
+
+/** A plan that did not come to its end is no success. */
+export function planOutcome(output: { readonly plan: { readonly state: string } } | object): Outcome {
+  const state = 'plan' in output ? (output.plan as { state: string }).state : 'done';
+  return state === 'failed' || state === 'interrupted' ? 'failed' : 'done';
+}
