@@ -1,18 +1,49 @@
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { shadowedServers } from '../../config/index.ts';
+import { pairNamed, shadowedServers } from '../../config/index.ts';
+import { actingServer } from '../../control/index.ts';
 import { hasCode } from '../../lib/index.ts';
-import type { Core, LiveStatus } from '../core.ts';
+import type { Core, LiveStatus, WarmLive } from '../core.ts';
 import { asOperatingError } from '../defects.ts';
 import { defineOperation } from '../operation.ts';
 import { count, lsn, problems } from './shapes.ts';
 
 const problemOfServer = z.object({ code: z.string(), message: z.string(), remedy: z.string() });
 
+const pairStatus = z.object({
+  pair: z.string(),
+  live: z.string(),
+  standby: z.string(),
+  /** The server that people work on now. */
+  acting: z.string(),
+  /** The standby that is kept warm; absent where none is kept so now. */
+  warm: z
+    .object({
+      source: z.string(),
+      target: z.string(),
+      phase: z.enum(['starting', 'filling', 'following', 'held', 'stalled', 'down']),
+      /** Age of the oldest commit that is not on the standby yet. */
+      lagMs: z.number().optional(),
+      lsn: lsn.optional(),
+      accountsBehind: count.optional(),
+      etaMs: z.number().optional(),
+      /** Bursts of removals that wait for an operator before they go to the standby. */
+      held: z
+        .array(z.object({ account: z.string(), removed: count, of: count, before: z.string() }))
+        .readonly(),
+      problem: problemOfServer.optional(),
+      problems,
+    })
+    .optional(),
+  /** The newest plan of the pair. */
+  plan: z.object({ id: z.string(), kind: z.string(), state: z.string(), startedAt: z.string() }).optional(),
+  problem: problemOfServer.optional(),
+});
+
 export const status = defineOperation({
   name: 'status',
   permission: 'read',
-  summary: 'Servers, how far they are followed, and what does not go well.',
+  summary: 'Servers and pairs: how far they are followed, who acts, and what does not go well.',
   input: z.strictObject({}),
   output: z.object({
     site: z.string(),
@@ -53,6 +84,7 @@ export const status = defineOperation({
         }),
       )
       .readonly(),
+    pairs: z.array(pairStatus).readonly(),
   }),
   positional: [],
   placement: 'live',
@@ -60,10 +92,12 @@ export const status = defineOperation({
   sentence: () => 'looked at the status',
   async handler(core) {
     const servers = await Promise.all(Object.keys(core.config.servers).map((name) => statusOf(core, name)));
+    const pairs = await Promise.all(Object.keys(core.config.pairs).map((name) => pairStatusOf(core, name)));
     return {
       site: core.config.site,
       running: servers.some((server) => server.live),
       servers: servers.map(withoutLive),
+      pairs,
     };
   },
 });
@@ -107,6 +141,55 @@ function liveFields(live: LiveStatus) {
     ...(live.etaMs === undefined ? {} : { etaMs: live.etaMs }),
     ...(live.lastPassAt === undefined ? {} : { lastPassAt: new Date(live.lastPassAt).toISOString() }),
     ...(live.problem === undefined ? {} : { problem: live.problem }),
+  };
+}
+
+async function pairStatusOf(core: Core, name: string): Promise<z.input<typeof pairStatus>> {
+  const { live, standby } = pairNamed(core.config, name);
+  const place = { pair: name, live, standby };
+  try {
+    const acting = await core.plans.withControl((control) => actingServer(core.config, control, name));
+    const plan = (await core.plans.list(name)).at(-1);
+    const warm = await core.warm.status(name);
+    return {
+      ...place,
+      acting,
+      ...(warm === undefined ? {} : { warm: warmFields(warm) }),
+      ...(plan === undefined
+        ? {}
+        : {
+            plan: {
+              id: plan.id,
+              kind: plan.kind,
+              state: plan.state,
+              startedAt: new Date(plan.startedAt).toISOString(),
+            },
+          }),
+    };
+  } catch (error) {
+    // One pair that cannot be told of hides no other.
+    const { code, message, remedy } = asOperatingError(error);
+    return { ...place, acting: live, problem: { code, message, remedy } };
+  }
+}
+
+function warmFields(warm: WarmLive) {
+  const { source, target } = warm;
+  if (warm.phase === 'down') {
+    return { source, target, phase: warm.phase, problem: warm.problem, held: [], problems: [] };
+  }
+  const { phase, lagMs, appliedLsn, accountsBehind, etaMs, held, problem, problems: each } = warm;
+  return {
+    source,
+    target,
+    phase,
+    lagMs,
+    lsn: appliedLsn,
+    accountsBehind,
+    held: held.map(({ account, removed, of, before }) => ({ account, removed, of, before })),
+    problems: each,
+    ...(etaMs === undefined ? {} : { etaMs }),
+    ...(problem === undefined ? {} : { problem }),
   };
 }
 

@@ -3,6 +3,7 @@ import { duration, number, table, visible } from '../../lib/index.ts';
 import { printProblems } from './problems.ts';
 
 type Server = Outputs['status']['servers'][number];
+type Pair = Outputs['status']['pairs'][number];
 
 export function printStatus(output: Outputs['status']): string {
   const header = ['server', 'state', 'lag', 'accounts', 'messages', 'lsn', 'last commit'];
@@ -19,7 +20,40 @@ export function printStatus(output: Outputs['status']): string {
     `site ${output.site}: ${output.running ? 'the service runs' : 'no service runs'}\n`,
     table(header, rows, [2, 3, 4, 5]),
     ...output.servers.map(remarks),
+    ...(output.pairs.length === 0 ? [] : [pairTable(output.pairs), ...output.pairs.map(pairRemarks)]),
   ].join('');
+}
+
+function pairTable(pairs: readonly Pair[]): string {
+  const rows = pairs.map(({ pair, acting, live, standby, warm, plan }) => [
+    pair,
+    acting,
+    acting === live ? standby : live,
+    warm === undefined ? 'cold' : `warm: ${warm.phase}`,
+    warm?.lagMs === undefined ? '-' : duration(warm.lagMs),
+    numberOr(warm?.accountsBehind),
+    plan === undefined ? '-' : `${plan.id} ${plan.kind}: ${plan.state}`,
+  ]);
+  return table(['pair', 'acts', 'stands by', 'standby', 'lag', 'accounts behind', 'last plan'], rows, [4, 5]);
+}
+
+function pairRemarks({ pair, warm, problem }: Pair): string {
+  const lines: string[] = [];
+  for (const trouble of [problem, warm?.problem]) {
+    if (trouble === undefined) continue;
+    const { code, message, remedy } = trouble;
+    lines.push(visible(`${pair}: ${code}: ${message}`), '\n', visible(`  remedy: ${remedy}`), '\n');
+  }
+  for (const { account, removed, of, before } of warm?.held ?? []) {
+    lines.push(
+      visible(
+        `${pair}: ${account} lost ${number(removed)} of ${number(of)} messages at once, which the standby still has; if that is right: understudy standby accept ${pair} --account ${account}; if not, restore it as of ${before}`,
+      ),
+      '\n',
+    );
+  }
+  if (warm !== undefined && warm.problems.length > 0) lines.push(`${pair}: `, printProblems(warm.problems));
+  return lines.join('');
 }
 
 function remarks(server: Server): string {
