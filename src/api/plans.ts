@@ -3,6 +3,7 @@
  * whoever has the control journal.
  */
 import type { ControlJournal, ControlView } from '../control/index.ts';
+import type { Log } from '../lib/index.ts';
 import {
   type PlanCaller,
   PlanEngine,
@@ -16,7 +17,6 @@ import {
   previewPlan,
   previewRollback,
 } from '../plans/index.ts';
-import type { Log } from '../lib/index.ts';
 import type { Core } from './core.ts';
 import type { CoreParts } from './in-process.ts';
 import type { ServiceThread } from './threads.ts';
@@ -69,11 +69,7 @@ export interface OpenPlans {
 }
 
 /** @throws CONTROL_LOCKED, CONTROL_UNWRITABLE, CONTROL_DAMAGED, JOURNAL_* */
-export async function openPlans(
-  parts: CoreParts,
-  core: Core,
-  host?: PlanHost,
-): Promise<OpenPlans> {
+export async function openPlans(parts: CoreParts, core: Core, host?: PlanHost): Promise<OpenPlans> {
   const { config, adapters, log } = parts;
   const journal = await adapters.openControl(config, log);
   try {

@@ -50,6 +50,8 @@ export interface WarmThreadMetrics {
 export interface ThreadStart {
   readonly configFile: string;
   readonly server?: string;
+  /** A vault's: only these accounts of the server are followed. */
+  readonly accounts?: readonly string[];
   readonly warm?: WarmPair;
 }
 

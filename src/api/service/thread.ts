@@ -1,11 +1,12 @@
 /** The inside of a service's thread: one server's vault, or (without a server) reading in any vault. */
 import type { MessagePort } from 'node:worker_threads';
-import { loadConfig } from '../../config/index.ts';
+import { type Config, loadConfig } from '../../config/index.ts';
 import { createLog } from '../../lib/index.ts';
 import type { Adapters } from '../adapters.ts';
 import type { Core } from '../core.ts';
 import { asOperatingError } from '../defects.ts';
 import { apiErrors } from '../errors.ts';
+import { asFollowed, asFollowed } from '../followed.ts';
 import { type CoreParts, inProcessCore } from '../in-process.ts';
 import { operationNamed } from '../operations/index.ts';
 import { answerCalls, type Handlers } from '../rpc.ts';
@@ -22,7 +23,9 @@ export async function runServiceThread(
 ): Promise<void> {
   const say = (message: ThreadReady) => port.postMessage(message);
   try {
-    const config = loadConfig(start.configFile);
+    const loaded = loadConfig(start.configFile);
+    const config =
+      start.server === undefined ? loaded : asFollowed(loaded, start.server, start.accounts);
     const parts: CoreParts = {
       config,
       adapters,
@@ -35,6 +38,12 @@ export async function runServiceThread(
     say({ error: asOperatingError(error).toJSON() });
     port.close();
   }
+}
+
+/** A server that acts in the place of another has the accounts of that one. */
+function configOf({ configFile, server, accounts }: ThreadStart): Config {
+  const config = loadConfig(configFile);
+  return server === undefined ? config : asFollowed(config, server, accounts);
 }
 
 async function methodsOf(

@@ -3,5 +3,6 @@ export { type TakeOverParameters, takeOverParameters } from './context.ts';
 export { failoverPlan, switchoverPlan } from './definitions.ts';
 export { takeOverErrors } from './errors.ts';
 export { type Loss, lossOf } from './loss.ts';
+export { movedAccounts, setMovedAccounts } from './moved.ts';
 export type * from './ports.ts';
 export type { LostMessage, TakeOverReport } from './report.ts';

@@ -21,7 +21,7 @@ import type {
 } from '../../workloads/mail/index.ts';
 import type { ProbeReport } from '../../workloads/mail/probe/index.ts';
 import type { BringUpReport, BringUpRequest, TargetFeatures } from '../../workloads/mail/standby/index.ts';
-import type { WarmStatus } from '../../workloads/mail/warm/index.ts';
+import type { HeldBurst, WarmStatus } from '../../workloads/mail/warm/index.ts';
 
 export interface TakeOverPorts {
   readonly config: Config;
@@ -117,6 +117,8 @@ export interface FollowingLag {
 /** The warm standby of a pair. */
 export interface WarmPort {
   status(): Promise<WarmStatus | undefined>;
+  /** Bursts that must not go to the standby by themselves; told also where nothing keeps it warm now. */
+  held(): Promise<readonly HeldBurst[]>;
   /** Resolves when everything up to `lsn` is on the standby, what is held apart. */
   caughtUp(lsn: Lsn, signal: AbortSignal): Promise<void>;
   /** Lets it rest: the plan writes to the standby itself, or the standby acts. `followRoles` starts it again where it belongs. May be repeated. */

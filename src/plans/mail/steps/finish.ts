@@ -99,10 +99,12 @@ async function followedToTheEnd(
 async function heldAccounts({ ports, move, parameters }: TakeOver): Promise<readonly HeldAccount[]> {
   // With --at the operator has chosen the state.
   if (parameters.at !== undefined) return [];
-  const status = await ports.warm(move.pair)?.status();
-  if (status === undefined || status.source !== move.from) return [];
+  const warm = ports.warm(move.pair);
+  // What is held is of the journal of the server that was live.
+  if (warm === undefined || ports.config.pairs[move.pair]?.live !== move.from) return [];
+  const held = await warm.held();
   const wanted = parameters.accounts === undefined ? undefined : new Set(parameters.accounts);
-  return status.held
+  return held
     .filter(({ account }) => wanted?.has(account) ?? true)
     .map(({ account, at, removed, of }) => ({ account, at, removed, of }));
 }

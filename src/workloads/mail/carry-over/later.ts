@@ -1,7 +1,7 @@
 /** What a journal got after a moment, read from its records; the catalog says what of it is still there. */
 import type { MailboxRow, VaultReader } from '../../../catalog/index.ts';
 import { parseUidSet } from '../../../catalog/index.ts';
-import type { Lsn, MailboxId } from '../../../journal/index.ts';
+import type { JournalRecord, Lsn, MailboxId } from '../../../journal/index.ts';
 import type { Later, LaterFlags, LaterMessage } from './types.ts';
 
 /** Of `accounts`, or of all. Reads the journal's tail only. */
@@ -21,20 +21,23 @@ export async function laterThan(
   };
   const messages = new Map<string, LaterMessage>();
   const flags = new Map<string, LaterFlags>();
+  const touched = new Set<string>();
   let removed = 0;
 
   await journal.refresh();
   for await (const { record } of journal.entries((since + 1) as Lsn)) {
+    const account = accountOf(record, mailboxOf);
+    if (account !== undefined && (wanted?.has(account) ?? true)) touched.add(account);
     if (record.t === 'message' || record.t === 'flags') {
       const mailbox = mailboxOf(record.id);
       if (mailbox === undefined) continue;
       const now = catalog.summary(record.id, record.uid);
       if (now === undefined) continue;
       const key = `${record.id}:${record.uid}`;
-      const { account, name, uidValidity } = mailbox;
+      const { name, uidValidity } = mailbox;
       if (catalog.summary(record.id, record.uid, since) === undefined) {
         messages.set(key, {
-          account,
+          account: mailbox.account,
           mailbox: name,
           uid: now.uid,
           bodyLsn: now.bodyLsn,
@@ -46,7 +49,14 @@ export async function laterThan(
           sender: now.from,
           messageId: now.messageId,
         });
-      } else flags.set(key, { account, mailbox: name, uidValidity, uid: now.uid, flags: now.flags });
+      } else
+        flags.set(key, {
+          account: mailbox.account,
+          mailbox: name,
+          uidValidity,
+          uid: now.uid,
+          flags: now.flags,
+        });
     } else if (record.t === 'vanished' && mailboxOf(record.id) !== undefined) {
       for (const [first, last] of parseUidSet(record.uids) ?? []) {
         for (let uid = first; uid <= last; uid += 1) {
@@ -55,5 +65,14 @@ export async function laterThan(
       }
     }
   }
-  return { messages: [...messages.values()], flags: [...flags.values()], removed };
+  return { messages: [...messages.values()], flags: [...flags.values()], removed, touched: [...touched] };
+}
+
+function accountOf(
+  record: JournalRecord,
+  mailboxOf: (id: MailboxId) => MailboxRow | undefined,
+): string | undefined {
+  if (record.t === 'position' || record.t === 'commit' || record.t === 'body') return undefined;
+  if ('account' in record) return record.account;
+  return 'id' in record && record.t !== 'control' ? mailboxOf(record.id)?.account : undefined;
 }

@@ -33,6 +33,8 @@ export interface Later {
   readonly flags: readonly LaterFlags[];
   /** Messages that were there and went: they are not taken away from the other server. */
   readonly removed: number;
+  /** Accounts of which the journal got anything at all. */
+  readonly touched: readonly string[];
 }
 
 export interface CarriedMessage {

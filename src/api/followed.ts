@@ -1,0 +1,64 @@
+/** Which servers are shadowed, by what the control journal says of who acts. */
+import { type Config, shadowedServers } from '../config/index.ts';
+import { type ControlView, rolesOf } from '../control/index.ts';
+import { movedAccounts } from '../plans/mail/index.ts';
+import type { WarmPair } from './core.ts';
+
+export interface Followed {
+  readonly server: string;
+  /** Only these accounts; absent = as the configuration says. */
+  readonly accounts?: readonly string[];
+}
+
+/**
+ * Every server with accounts, but those whose accounts have moved away; and every one that acts in the place of another, or has some of
+ * its accounts.
+ */
+export function followedServers(config: Config, control: ControlView): readonly Followed[] {
+  const wanted = new Map<string, Followed>(shadowedServers(config).map((server) => [server, { server }]));
+  const pairs = Object.keys(config.pairs).map((pair) => rolesOf(config, control, pair));
+  for (const { former, since } of pairs) if (since > 0) wanted.delete(former);
+  for (const { acting, since } of pairs) if (since > 0) wanted.set(acting, { server: acting });
+  for (const { pair, acting } of pairs) {
+    const moved = movedAccounts(control, pair);
+    if (moved === undefined || moved.accounts.length === 0 || moved.server === acting) continue;
+    if (!wanted.has(moved.server))
+      wanted.set(moved.server, { server: moved.server, accounts: moved.accounts });
+  }
+  return [...wanted.values()];
+}
+
+/** The standbys that are kept warm: those whose pair is as the configuration says, while they do not act. */
+export function warmPairs(config: Config, control: ControlView): readonly WarmPair[] {
+  return Object.entries(config.pairs).flatMap(([pair, { warm, live, standby }]) =>
+    warm && rolesOf(config, control, pair).acting === live ? [{ pair, source: live, target: standby }] : [],
+  );
+}
+
+/**
+ * The configuration as it counts for following a server: one that has no `accounts` of its own has those of the server whose place it
+ * takes (from the directory, the ones that are bound to it).
+ */
+export function asFollowed(config: Config, server: string, only?: readonly string[]): Config {
+  const own = config.servers[server];
+  if (own === undefined) return config;
+  const partner = Object.values(config.pairs).find(
+    ({ live, standby }) => live === server || standby === server,
+  );
+  const other =
+    partner === undefined
+      ? undefined
+      : config.servers[partner.live === server ? partner.standby : partner.live];
+  const inherited = own.accounts ?? other?.accounts;
+  const accounts =
+    only === undefined
+      ? inherited
+      : {
+          from: 'list' as const,
+          list: only.map((name) => inherited?.list.find((entry) => entry.name === name) ?? { name }),
+          directory: undefined,
+          exclude: [],
+        };
+  if (accounts === undefined) return config;
+  return { ...config, servers: { ...config.servers, [server]: { ...own, accounts } } };
+}

@@ -1,0 +1,1 @@
+export { type TakeOverWorld, takeOverPorts } from './ports.ts';

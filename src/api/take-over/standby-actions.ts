@@ -1,0 +1,42 @@
+/** What is done with a standby, by this thread: a reader of the source's vault for each call. */
+import { checkSecrets, serverNamed } from '../../config/index.ts';
+import type { StandbyPlace, StandbyPort } from '../../plans/mail/index.ts';
+import { carryOver, laterThan } from '../../workloads/mail/carry-over/index.ts';
+import {
+  bringUp,
+  declareFeatures,
+  quickCompare,
+  type StandbyDeps,
+  verifyAgainst,
+} from '../../workloads/mail/standby/index.ts';
+import type { Core } from '../core.ts';
+import { asFollowed } from '../followed.ts';
+import type { CoreParts } from '../in-process.ts';
+
+export function standbyActions({ config, adapters, log }: CoreParts, core: Core): StandbyPort {
+  const { clock } = adapters;
+  const withDeps = async <T>(
+    { source, target }: StandbyPlace,
+    work: (deps: StandbyDeps) => Promise<T>,
+  ): Promise<T> => {
+    const targetConfig = serverNamed(asFollowed(config, target), target);
+    checkSecrets(targetConfig);
+    return core.withReader(source, (reader) =>
+      work({ source, reader, target, config: targetConfig, clock, log: log.child({ source, target }) }),
+    );
+  };
+  return {
+    features: ({ target }, signal) => {
+      const options = { clock, log, ...(signal === undefined ? {} : { signal }) };
+      return declareFeatures(serverNamed(config, target), options);
+    },
+    bringUp: (place, request, options) => withDeps(place, (deps) => bringUp(deps, request, options)),
+    quickCompare: (place, request, options) =>
+      withDeps(place, (deps) => quickCompare(deps, request, options)),
+    verify: (place, request, options) => withDeps(place, (deps) => verifyAgainst(deps, request, options)),
+    carryOver: (place, since, accounts, options) =>
+      withDeps(place, async (deps) =>
+        carryOver(deps, await laterThan(deps.reader, since, accounts), since, options),
+      ),
+  };
+}
