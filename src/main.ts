@@ -5,7 +5,8 @@
  */
 import { enableCompileCache } from 'node:module';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import type { Adapters, ThreadStart } from './api/index.ts';
+import type { Adapters, PlanWiring, ThreadStart } from './api/index.ts';
+import type { DirectoryConfig } from './config/index.ts';
 
 // Compiled code is kept between runs: a command starts in half the time.
 enableCompileCache();
@@ -51,14 +52,7 @@ const adapters: Adapters = {
   mail: () => import('./workloads/mail/index.ts'),
 
   async directory(config, host) {
-    const { ldapDirectory } = await import('./directory/index.ts');
-    const { bindDn, bindSecret, ca, ...rest } = config;
-    const directory = ldapDirectory({
-      ...rest,
-      ...(bindDn === undefined ? {} : { bindDn }),
-      ...(bindSecret === undefined ? {} : { bindSecret: bindSecret.reveal() }),
-      ...(ca === undefined ? {} : { caFile: ca }),
-    });
+    const directory = await openDirectory(config);
     return { listAccounts: (signal) => directory.listAccounts(host, signal) };
   },
 
@@ -73,11 +67,36 @@ const adapters: Adapters = {
     return ControlReader.open({ dir: controlDirOf(config.dataDir), ...(await journalKey(config)) });
   },
 
-  async planKinds() {
+  async planKinds(wiring) {
     const { planKinds } = await import('./plans/index.ts');
-    return planKinds();
+    const { failoverPlan, switchoverPlan } = await import('./plans/mail/index.ts');
+    const { takeOverPorts } = await import('./api/take-over/index.ts');
+    const ports = takeOverPorts(wiring, {
+      entry: new URL(import.meta.url),
+      directory: pairDirectory(wiring),
+    });
+    return planKinds(failoverPlan(ports), switchoverPlan(ports));
   },
 };
+
+async function openDirectory(config: DirectoryConfig) {
+  const { ldapDirectory } = await import('./directory/index.ts');
+  const { bindDn, bindSecret, ca, ...rest } = config;
+  return ldapDirectory({
+    ...rest,
+    ...(bindDn === undefined ? {} : { bindDn }),
+    ...(bindSecret === undefined ? {} : { bindSecret: bindSecret.reveal() }),
+    ...(ca === undefined ? {} : { caFile: ca }),
+  });
+}
+
+/** The directory that a pair names, opened when a plan needs it. */
+function pairDirectory({ parts: { config } }: PlanWiring) {
+  return async (pair: string) => {
+    const directory = config.directories[config.pairs[pair]?.directory ?? ''];
+    return directory === undefined ? undefined : openDirectory(directory);
+  };
+}
 
 async function journalKey(config: Parameters<Adapters['openVault']>[0]['config']) {
   const keyFile = config.journal.encryption?.keyFile;

@@ -46,6 +46,8 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   readonly withoutConfig?: boolean;
   /** What to ask before it is done, where someone is there to answer; undefined = nothing to ask. */
   confirmation?(input: z.output<I>): string | undefined;
+  /** True: where nobody is there to answer, `--yes` must be given. */
+  readonly needsAnswer?: boolean;
   /** What was done, for the audit log. */
   sentence(input: z.output<I>): string;
   outcome?(output: z.output<O>): Outcome;

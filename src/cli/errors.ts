@@ -14,6 +14,12 @@ export const cliErrors = defineErrors({
     summary: 'The question was answered with no; nothing was changed.',
     remedy: 'Answer yes, or give --yes.',
   },
+  CLI_ANSWER_NEEDED: {
+    kind: 'usage',
+    retry: 'never',
+    summary: 'The command changes servers, and nobody is there to be asked: no terminal, or `--json`.',
+    remedy: 'Give --yes, or see first what would happen: --dry-run',
+  },
   CLI_PLAN_GOES_ON: {
     kind: 'failed',
     retry: 'never',

@@ -17,6 +17,12 @@ export function progressLine(io: Io, clock: Clock): ProgressLine {
   let dirty = false;
   return {
     show(progress) {
+      if (progress.step !== undefined) {
+        if (dirty) io.err('\r\x1b[2K');
+        dirty = false;
+        io.err(stepLine(progress.step));
+        return;
+      }
       const now = clock.monotonicMs();
       if (now - shownAt < (io.interactive ? ON_TERMINAL_EVERY_MS : ELSEWHERE_EVERY_MS)) return;
       shownAt = now;
@@ -31,6 +37,16 @@ export function progressLine(io: Io, clock: Clock): ProgressLine {
       dirty = false;
     },
   };
+}
+
+/** One line per step as it begins and ends, on a terminal and elsewhere. */
+function stepLine({ sentence, state, durationMs }: NonNullable<Progress['step']>): string {
+  const text = visible(sentence);
+  if (state === 'begins') return `→ ${text}\n`;
+  if (state === 'done') return `  done${durationMs === undefined ? '' : ` in ${duration(durationMs)}`}\n`;
+  if (state === 'already') return `✓ ${text}: already so\n`;
+  if (state === 'failed') return `✗ ${text}\n`;
+  return `  ${text}\n`;
 }
 
 /** `baseline: 12 of 40 accounts · 8,100 of 20,000 messages · 310 MiB · 1 min 2 s left · alice` */

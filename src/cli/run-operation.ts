@@ -21,8 +21,15 @@ export async function runOperation(
 ): Promise<number> {
   const config = configFor(operation, context);
   const question = operation.confirmation?.(input as never);
-  if (question !== undefined && context.io.interactive && !context.yes && !context.json) {
-    if (!(await confirm(question))) throw cliErrors.make('CLI_DECLINED', 'declined');
+  if (question !== undefined && !context.yes) {
+    const asks = context.io.interactive && !context.json;
+    if (!asks && operation.needsAnswer) {
+      throw cliErrors.make(
+        'CLI_ANSWER_NEEDED',
+        `${operation.name} needs an answer, and there is nobody to ask`,
+      );
+    }
+    if (asks && !(await confirm(question))) throw cliErrors.make('CLI_DECLINED', 'declined');
   }
   for (;;) {
     const output = await perform(operation, input, config, context);

@@ -11,6 +11,8 @@ const loaders: Readonly<Record<string, () => Promise<Operation>>> = {
   restore: async () => (await import('./restore.ts')).restore,
   verify: async () => (await import('./verify.ts')).verify,
   checkpoint: async () => (await import('./checkpoint.ts')).checkpoint,
+  failover: async () => (await import('./take-over.ts')).failover,
+  switchover: async () => (await import('./take-over.ts')).switchover,
   'plan list': async () => (await import('./plan-list.ts')).planList,
   'plan show': async () => (await import('./plan-show.ts')).planShow,
   'plan resume': async () => (await import('./plan-act.ts')).planResume,

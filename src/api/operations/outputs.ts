@@ -13,6 +13,7 @@ import type { restore } from './restore.ts';
 import type { shadow } from './shadow.ts';
 import type { standbyAccept } from './standby-accept.ts';
 import type { status } from './status.ts';
+import type { failover, switchover } from './take-over.ts';
 import type { verify } from './verify.ts';
 
 export interface Outputs {
@@ -23,6 +24,8 @@ export interface Outputs {
   readonly restore: z.output<typeof restore.output>;
   readonly verify: z.output<typeof verify.output>;
   readonly checkpoint: z.output<typeof checkpoint.output>;
+  readonly failover: z.output<typeof failover.output>;
+  readonly switchover: z.output<typeof switchover.output>;
   readonly 'plan list': z.output<typeof planList.output>;
   readonly 'plan show': z.output<typeof planShow.output>;
   readonly 'plan resume': z.output<typeof planResume.output>;

@@ -39,6 +39,7 @@ export const planRollback = defineOperation({
   }),
   output: z.union([planResultShape, planPreviewShape]),
   confirmation: ({ id, dryRun }) => (dryRun ? undefined : `Take plan ${id} back?`),
+  needsAnswer: true,
   sentence: ({ id, dryRun }) => `${dryRun ? 'tried out to take' : 'took'} plan ${id} back`,
   outcome: planOutcome,
   handler: async (core, { id, reason: why, dryRun }, context) =>

@@ -6,7 +6,7 @@ import type { Adapters } from '../adapters.ts';
 import type { Core } from '../core.ts';
 import { asOperatingError } from '../defects.ts';
 import { apiErrors } from '../errors.ts';
-import { asFollowed, asFollowed } from '../followed.ts';
+import { asFollowed } from '../followed.ts';
 import { type CoreParts, inProcessCore } from '../in-process.ts';
 import { operationNamed } from '../operations/index.ts';
 import { answerCalls, type Handlers } from '../rpc.ts';
@@ -23,9 +23,7 @@ export async function runServiceThread(
 ): Promise<void> {
   const say = (message: ThreadReady) => port.postMessage(message);
   try {
-    const loaded = loadConfig(start.configFile);
-    const config =
-      start.server === undefined ? loaded : asFollowed(loaded, start.server, start.accounts);
+    const config = configOf(start);
     const parts: CoreParts = {
       config,
       adapters,

@@ -28,7 +28,7 @@ export function standbyActions({ config, adapters, log }: CoreParts, core: Core)
   return {
     features: ({ target }, signal) => {
       const options = { clock, log, ...(signal === undefined ? {} : { signal }) };
-      return declareFeatures(serverNamed(config, target), options);
+      return declareFeatures(serverNamed(asFollowed(config, target), target), options);
     },
     bringUp: (place, request, options) => withDeps(place, (deps) => bringUp(deps, request, options)),
     quickCompare: (place, request, options) =>

@@ -11,6 +11,8 @@ const loaders: Readonly<Record<string, () => Promise<Printer>>> = {
   verify: async () => (await import('./verify.ts')).printVerify,
   checkpoint: async () => (await import('./checkpoint.ts')).printCheckpoint,
   'standby accept': async () => (await import('./standby-accept.ts')).printStandbyAccept,
+  failover: async () => (await import('./take-over.ts')).printTakeOver,
+  switchover: async () => (await import('./take-over.ts')).printTakeOver,
   'plan list': async () => (await import('./plan.ts')).printPlanList,
   'plan show': async () => (await import('./plan.ts')).printPlanShow,
   'plan resume': async () => (await import('./plan.ts')).printPlanResult,
