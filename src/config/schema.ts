@@ -189,9 +189,9 @@ const shadow = z.strictObject({
   keepWarm: z
     .int()
     .min(0)
-    .default(64)
+    .default(256)
     .describe(
-      'Logged-in connections kept open for the accounts that changed last, which saves their next log-in. Below the server’s `mail_max_userip_connections` and client limits.',
+      'Logged-in connections kept open for the accounts that changed last. Each saves the log-in at its next change, which costs the server more than the change itself; each keeps a process of the server. Well below the `process_limit` of its imap service (Dovecot: 1024).',
     ),
   sweep: duration()
     .prefault('30s')
