@@ -241,7 +241,7 @@ export class PlanEngine {
         journal: this.#journal,
         clock: this.#parts.clock,
         id: record.id,
-        record: { ...record, state: 'running' },
+        record,
       });
       const parameters = parametersOf(definition, record.parameters);
       const context = await definition.context(parameters, this.#depsOf(plan, record.pair));
