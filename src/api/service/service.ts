@@ -9,6 +9,7 @@ import type { Operation, OperationContext } from '../operation.ts';
 import { type OpenPlans, openPlans, planActionsOf, resumeInterrupted } from '../plans.ts';
 import type { ThreadStart } from '../threads.ts';
 import { DataDir } from './data-dir.ts';
+import { type FrontDoors, keepFrontDoors } from './front-doors.ts';
 import { keepSearchIndexed } from './search-keeper.ts';
 import { ThreadHost } from './thread-host.ts';
 import { VaultHosts } from './vault-hosts.ts';
@@ -36,6 +37,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
     return thread;
   };
   let plans: OpenPlans | undefined;
+  let doors: FrontDoors | undefined;
   const stopThreads = () => Promise.all(threads.map((thread) => thread.stop()));
 
   try {
@@ -54,6 +56,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
       plans = await openPlans(parts, core, { threads: vaults, followRoles });
     }
     await followRoles(plans?.journal ?? { entries: () => [] });
+    doors = await keepFrontDoors({ config, clock: parts.adapters.clock, log, entry });
     const indexing = keepSearchIndexed({ vaults, readers, clock: parts.adapters.clock, log });
     const http = await startHttp({
       config,
@@ -72,6 +75,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
     const stop = lazily(async () => {
       await http.stop();
       await plans?.close();
+      await doors?.stop();
       await indexing.stop();
       await stopThreads();
       dataDir.release();
@@ -80,6 +84,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
     return { url: http.url, stop };
   } catch (error) {
     await plans?.close();
+    await doors?.stop();
     await stopThreads();
     dataDir.release();
     throw error;
