@@ -130,6 +130,7 @@ export interface Difference {
     | 'date'
     | 'size'
     | 'body'
+    | 'modseq'
     | 'subscription';
   readonly expected?: string;
   readonly found?: string;

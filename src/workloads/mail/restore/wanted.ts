@@ -120,7 +120,7 @@ function absent(vault: Vault, mailbox: MailboxRow, uids: string, ranges: readonl
 }
 
 /** Without a commit there is nothing to go by: neither a restore nor a certificate. Error: MAIL_NOTHING_SHADOWED. */
-export function requireShadowed({ catalog, dir }: Vault): void {
+export function requireShadowed({ catalog, dir }: Pick<Vault, 'catalog' | 'dir'>): void {
   if (catalog.firstCommit()) return;
   throw mailErrors.make('MAIL_NOTHING_SHADOWED', `the vault ${dir} holds nothing yet`);
 }

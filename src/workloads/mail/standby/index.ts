@@ -1,2 +1,6 @@
 /** Another mail server that holds what the replica of a server says: brought up, kept up, compared. */
+export { bringUp } from './bring-up.ts';
+export { declareFeatures } from './features.ts';
+export { type QuickReport, type QuickRequest, quickCompare } from './quick.ts';
 export type * from './types.ts';
+export { verifyAgainst } from './verify-against.ts';

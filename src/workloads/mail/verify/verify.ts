@@ -4,7 +4,7 @@
  * brought up to date, so what changed on the server since is a difference too.
  */
 import { createHash, hash as digest, type Hash } from 'node:crypto';
-import { iso, type MailboxRow, type MessageRow, requireAccount } from '../../../catalog/index.ts';
+import { iso, type MailboxRow, type MessageRow, requireAccount, type Vault } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import { type ImapConnection, type MailboxListing, normalizeFlags } from '../imap/index.ts';
 import { requireShadowed } from '../restore/index.ts';
@@ -19,6 +19,15 @@ import type {
   VerifyRequest,
 } from '../types.ts';
 
+/** A replica next to a server that serves it, or is to. */
+export interface VerifyDeps extends Omit<MailDeps, 'vault'> {
+  readonly vault: Pick<Vault, 'catalog' | 'dir' | 'committedLsn' | 'journalId' | 'failure'>;
+  /** The server's name of a mailbox; absent = that of the replica. */
+  nameOf?(row: Pick<MailboxRow, 'name' | 'delimiter'>): string;
+  /** Mailboxes and subscriptions of the server that are no difference. */
+  ignores?(mailbox: string): boolean;
+}
+
 const DIFFERENCES_LISTED = 1_000;
 const COMPARED_AT_ONCE = 1_000;
 
@@ -27,7 +36,7 @@ const COMPARED_AT_ONCE = 1_000;
  * concerns one account is a problem of the report, which is then not `equal`.
  */
 export async function verifyMail(
-  deps: MailDeps,
+  deps: VerifyDeps,
   request: VerifyRequest,
   options: ActionOptions = {},
 ): Promise<VerifyReport> {
@@ -41,7 +50,7 @@ export async function verifyMail(
         .filter((row) => row.goneLsn === undefined || row.goneLsn > at)
         .map((row) => row.account);
   const comparison = new Comparison(deps, at, request.bodies, accounts, options);
-  const pool = new ConnectionPool(deps, { keepWarm: 0 });
+  const pool = new ConnectionPool(deps as MailDeps, { keepWarm: 0 });
   const waiting = [...accounts];
   const work = async () => {
     for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
@@ -57,7 +66,7 @@ export async function verifyMail(
 }
 
 class Comparison {
-  readonly #deps: MailDeps;
+  readonly #deps: VerifyDeps;
   readonly #at: Lsn;
   readonly #accounts: readonly string[];
   readonly #options: ActionOptions;
@@ -76,7 +85,7 @@ class Comparison {
   readonly #messagesTotal: number;
 
   constructor(
-    deps: MailDeps,
+    deps: VerifyDeps,
     at: Lsn,
     bodies: VerifyRequest['bodies'],
     accounts: readonly string[],
@@ -143,19 +152,24 @@ class Comparison {
     const served = new Map<string, MailboxListing>();
     for (const listing of listings) {
       if (!listing.selectable || !isOwnMailbox(listing.name, namespaces)) continue;
+      if (this.#deps.ignores?.(listing.name)) continue;
       served.set(listing.name.toUpperCase() === 'INBOX' ? 'INBOX' : listing.name, listing);
     }
     const listing = createHash('sha256');
     for (const row of catalog.mailboxes(account, this.#at)) {
-      const found = served.get(row.name);
-      served.delete(row.name);
+      const name = this.#nameOf(row);
+      const found = served.get(name);
+      served.delete(name);
       if (!found) this.#differ({ account, mailbox: row.name, what: 'mailbox-missing' });
       else await this.#compareMailbox(connection, row, listing);
       this.#tell(account, row.name);
     }
     for (const name of served.keys()) this.#differ({ account, mailbox: name, what: 'mailbox-extra' });
-    const own = subscribed.filter((name) => isOwnMailbox(name, namespaces));
-    const expected = catalog.subscriptions(account, this.#at);
+    const own = subscribed.filter((name) => isOwnMailbox(name, namespaces) && !this.#deps.ignores?.(name));
+    const delimiter = catalog.mailboxes(account, this.#at)[0]?.delimiter ?? null;
+    const expected = catalog
+      .subscriptions(account, this.#at)
+      .map((name) => this.#nameOf({ name, delimiter }));
     for (const mailbox of expected) {
       if (!own.includes(mailbox)) {
         this.#differ({
@@ -184,7 +198,7 @@ class Comparison {
   async #compareMailbox(connection: ImapConnection, row: MailboxRow, listing: Hash): Promise<void> {
     const { account, name: mailbox } = row;
     const { catalog } = this.#deps.vault;
-    const open = await connection.examine(mailbox);
+    const open = await connection.examine(this.#nameOf(row));
     this.#mailboxes += 1;
     listing.update(`${mailbox}\0${row.uidValidity}\n`);
     if (open.uidValidity !== row.uidValidity) {
@@ -282,6 +296,10 @@ class Comparison {
       }
     });
     this.#tell(account, mailbox);
+  }
+
+  #nameOf(row: Pick<MailboxRow, 'name' | 'delimiter'>): string {
+    return this.#deps.nameOf?.(row) ?? row.name;
   }
 
   #differ(difference: Difference): void {

@@ -1,0 +1,182 @@
+/** One account of the target: its mailboxes by name, then what is in them, then what it has too many, then the subscriptions. */
+import type { MailboxRow } from '../../../catalog/index.ts';
+import type { MailboxId } from '../../../journal/index.ts';
+import { hasCode } from '../../../lib/index.ts';
+import type { MailboxListing } from '../imap/index.ts';
+import { isOwnMailbox } from '../shadow/index.ts';
+import { takeAway } from './aside.ts';
+import { isMoved } from './feeder.ts';
+import { bringMailbox } from './mailbox.ts';
+import { isKept, nameOnTarget, replacedName, replacedOf } from './names.ts';
+import { bringMailboxPlainly } from './plain.ts';
+import type { AccountTools } from './tools.ts';
+
+/** A mailbox into which somebody writes is looked at so often. */
+const LOOKS_MOST = 4;
+
+export class AccountBringUp {
+  readonly #tools: AccountTools;
+  readonly #account: string;
+  /** Only these; undefined = all. */
+  readonly #only: ReadonlySet<MailboxId> | undefined;
+
+  constructor(tools: AccountTools, account: string, only: ReadonlySet<MailboxId> | undefined) {
+    this.#tools = tools;
+    this.#account = account;
+    this.#only = only;
+  }
+
+  async run(): Promise<void> {
+    const { reader, at, dryRun, tally } = this.#tools;
+    const all = reader.catalog.mailboxes(this.#account, at);
+    let served = await this.#served();
+    if (!dryRun && (await this.#rename(all, served))) served = await this.#served();
+    // Parents come before what is below them.
+    const rows = all
+      .filter(({ id }) => !this.#only || this.#only.has(id))
+      .sort((a, b) => Number(b.name === 'INBOX') - Number(a.name === 'INBOX') || (a.name < b.name ? -1 : 1));
+    for (const row of rows) {
+      this.#tools.signal?.throwIfAborted();
+      const name = this.#nameOf(row);
+      await this.#bring(row, name, served.get(name));
+      if (!dryRun) await this.#dropReplaced(name, served);
+      tally.mailboxes += 1;
+      tally.tell(this.#account, row.name);
+    }
+    await this.#removeExtra(all, served);
+    await this.#subscribe(all);
+  }
+
+  async #bring(row: MailboxRow, name: string, listing: MailboxListing | undefined): Promise<void> {
+    const job = { row, name, status: listing?.status };
+    const bring = this.#tools.features.pinUids ? bringMailbox : bringMailboxPlainly;
+    for (let look = 1; ; look += 1) {
+      try {
+        await bring(this.#tools, { ...job, ...(look > 1 ? { again: true } : {}) });
+        return;
+      } catch (error) {
+        if (!isMoved(error) || look === LOOKS_MOST) throw error;
+      }
+    }
+  }
+
+  #nameOf(row: { name: string; delimiter: string | null }): string {
+    return nameOnTarget(row, this.#tools.features);
+  }
+
+  /** What the target has and is the account's own, by name. */
+  async #served(): Promise<Map<string, MailboxListing>> {
+    const { connection } = this.#tools;
+    const [listings, namespaces] = await Promise.all([connection.listMailboxes(), connection.namespaces()]);
+    return new Map(
+      listings
+        .filter(({ name, selectable }) => selectable && isOwnMailbox(name, namespaces))
+        .map((listing) => [listing.name.toUpperCase() === 'INBOX' ? 'INBOX' : listing.name, listing]),
+    );
+  }
+
+  /** A mailbox that was renamed since keeps what is in it. */
+  async #rename(rows: readonly MailboxRow[], served: Map<string, MailboxListing>): Promise<boolean> {
+    const { connection, features } = this.#tools;
+    if (!features.pinUids) return false;
+    const homes = new Set(rows.map((row) => this.#nameOf(row)));
+    let renamed = false;
+    for (const row of [...rows].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const name = this.#nameOf(row);
+      if (served.has(name)) continue;
+      const was = [...served.values()].find(
+        (listing) =>
+          listing.status?.uidValidity === row.uidValidity &&
+          !homes.has(listing.name) &&
+          listing.name.toUpperCase() !== 'INBOX' &&
+          !isKept(listing.name) &&
+          replacedOf(listing.name) === undefined,
+      );
+      if (!was) continue;
+      try {
+        await connection.rename(was.name, name);
+      } catch (error) {
+        // Its parent has taken it along, or it cannot be: it is made anew then.
+        if (!hasCode(error, 'MAIL_MAILBOX_ABSENT') && !hasCode(error, 'MAIL_COMMAND_REFUSED')) throw error;
+      }
+      renamed = true;
+      served.clear();
+      for (const [key, listing] of await this.#served()) served.set(key, listing);
+    }
+    return renamed;
+  }
+
+  /** An interrupted replacement left it. */
+  async #dropReplaced(name: string, served: ReadonlyMap<string, MailboxListing>): Promise<void> {
+    const replaced = replacedName(name, this.#tools.features.separator);
+    if (served.has(replaced)) await takeAway(this.#tools, this.#account, replaced, name);
+  }
+
+  async #removeExtra(
+    rows: readonly MailboxRow[],
+    served: ReadonlyMap<string, MailboxListing>,
+  ): Promise<void> {
+    const { reader, tally, dryRun, features } = this.#tools;
+    const wanted = new Set(rows.map((row) => this.#nameOf(row)));
+    const lives = reader.catalog.mailboxHistory(this.#account);
+    for (const [name, listing] of [...served].sort(([a], [b]) => (a < b ? 1 : -1))) {
+      if (wanted.has(name) || name === 'INBOX' || isKept(name)) continue;
+      const home = replacedOf(name);
+      if (home !== undefined && wanted.has(home)) continue;
+      if (this.#only) {
+        const { status } = listing;
+        const changed = lives.some(
+          (life) =>
+            this.#only?.has(life.id) &&
+            (life.name === name || (features.pinUids && life.uidValidity === status?.uidValidity)),
+        );
+        if (!changed) continue;
+      }
+      if (!dryRun) await takeAway(this.#tools, this.#account, name, home);
+      tally.repaired.push({
+        what: 'extra-mailbox',
+        account: this.#account,
+        mailbox: name,
+        count: Math.max(1, listing.status?.messages ?? 1),
+      });
+    }
+  }
+
+  async #subscribe(rows: readonly MailboxRow[]): Promise<void> {
+    const { reader, connection, at, dryRun, tally } = this.#tools;
+    const delimiter = rows[0]?.delimiter ?? null;
+    const wanted = new Set(
+      reader.catalog.subscriptions(this.#account, at).map((name) => this.#nameOf({ name, delimiter })),
+    );
+    const [has, namespaces] = await Promise.all([connection.listSubscriptions(), connection.namespaces()]);
+    for (const name of has) {
+      if (wanted.delete(name) || !isOwnMailbox(name, namespaces) || isKept(name)) continue;
+      if (!dryRun) await connection.unsubscribe(name);
+      tally.repaired.push({
+        what: 'subscription',
+        account: this.#account,
+        mailbox: name,
+        count: 1,
+        found: 'subscribed',
+        wanted: 'not subscribed',
+      });
+    }
+    if (dryRun) return;
+    for (const name of wanted) {
+      try {
+        await connection.subscribe(name);
+      } catch (error) {
+        // Some servers subscribe to what exists only; the live one may keep the names of mailboxes that are gone.
+        if (!hasCode(error, 'MAIL_COMMAND_REFUSED') && !hasCode(error, 'MAIL_MAILBOX_ABSENT')) throw error;
+        tally.repaired.push({
+          what: 'subscription',
+          account: this.#account,
+          mailbox: name,
+          count: 1,
+          found: 'the target refuses it',
+          wanted: 'subscribed',
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * Brings another mail server to what the replica says: mailboxes, UIDVALIDITY, UIDs, flags, dates and bodies. What is right is left as
+ * it is; what is wrong is set right and named; what only the target holds steps aside.
+ */
+import { hasCode } from '../../../lib/index.ts';
+import { problemOf } from '../shadow/index.ts';
+import type { ActionOptions } from '../types.ts';
+import { AccountBringUp } from './account.ts';
+import { featuresOf } from './features.ts';
+import { Costs } from './feeder.ts';
+import { Tally } from './tally.ts';
+import { openTarget } from './target.ts';
+import type { BringUpReport, BringUpRequest, StandbyDeps, TargetFeatures } from './types.ts';
+import { wantedOf } from './wanted.ts';
+
+/**
+ * Accounts that got mail last come first. Idempotent: interrupted or repeated it does what is left. Errors: CATALOG_ACCOUNT_UNKNOWN, the
+ * signal's reason, and a replica that cannot be read; what concerns one account is a problem of the report.
+ */
+export async function bringUp(
+  deps: StandbyDeps,
+  request: BringUpRequest,
+  options: ActionOptions = {},
+): Promise<BringUpReport> {
+  const { reader, target, config, clock } = deps;
+  const { catalog } = reader;
+  const { signal, progress } = options;
+  const wanted = await wantedOf(reader, request);
+  const messages = wanted.accounts.reduce(
+    (sum, account) => sum + (catalog.account(account, wanted.at)?.messageCount ?? 0),
+    0,
+  );
+  const tally = new Tally(clock, { server: target, accounts: wanted.accounts.length, messages }, progress);
+  signal?.throwIfAborted();
+  const server = openTarget(deps, signal);
+  const costs = new Costs();
+  let features: Promise<TargetFeatures> | undefined;
+
+  const bring = async (account: string) => {
+    await server.pool.use(account, async (connection) => {
+      features ??= featuresOf(connection, server.doveadm, account).catch((error: unknown) => {
+        // The next account may be able to tell.
+        features = undefined;
+        throw error;
+      });
+      await new AccountBringUp(
+        {
+          reader,
+          connection,
+          doveadm: server.doveadm,
+          clock,
+          at: wanted.at,
+          dryRun: request.dryRun ?? false,
+          features: await features,
+          costs,
+          tally,
+          ...(signal === undefined ? {} : { signal }),
+        },
+        account,
+        wanted.mailboxes,
+      ).run();
+    });
+  };
+  const waiting = [...wanted.accounts];
+  const work = async () => {
+    for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
+      signal?.throwIfAborted();
+      try {
+        await bring(account);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (hasCode(error, 'CATALOG_DAMAGED')) throw error;
+        deps.log.warn({ account, err: error }, 'the account could not be brought up');
+        tally.problems.push(problemOf(account, error));
+      }
+      tally.accountsDone += 1;
+      tally.tell(account);
+    }
+  };
+  try {
+    const connections = request.connections ?? config.shadow.connections;
+    await Promise.all(Array.from({ length: Math.min(connections, waiting.length) }, work));
+    const { notKept = [] } = (await features) ?? {};
+    return {
+      at: wanted.at,
+      dryRun: request.dryRun ?? false,
+      accounts: tally.accountsDone,
+      mailboxes: tally.mailboxes,
+      messagesWanted: tally.wanted,
+      messagesPresent: tally.present,
+      messagesRestored: tally.restored,
+      bytesRestored: tally.bytes,
+      flagsSet: tally.flagsSet,
+      kept: tally.kept,
+      repaired: tally.repaired,
+      notKept: [...notKept, ...tally.notKept],
+      elapsedMs: tally.elapsedMs,
+      problems: tally.problems,
+    };
+  } finally {
+    server.close();
+  }
+}

@@ -1,0 +1,347 @@
+/**
+ * One mailbox of the target whose UIDs can be set. Whatever is done to it is done above the HIGHESTMODSEQ of the live server, which is
+ * set first: so a client that comes over asks for it (RFC 7162).
+ */
+import type { MailboxRow } from '../../../catalog/index.ts';
+import { crashPoint, hasCode, invariant } from '../../../lib/index.ts';
+import { mailErrors } from '../errors.ts';
+import { type ImapConnection, rangesOfUids, type SelectedMailbox, splitRanges } from '../imap/index.ts';
+import { ensureMailbox } from '../restore/index.ts';
+import {
+  bringChildrenBack,
+  everything,
+  incarnationOf,
+  keepAside,
+  moveMessages,
+  removeMessages,
+  strangersAmong,
+  takeAway,
+} from './aside.ts';
+import { compareMailbox, type Findings, type FlagChange } from './compare.ts';
+import { Feeder, MOVED } from './feeder.ts';
+import { replacedName } from './names.ts';
+import type { AccountTools, MailboxJob } from './tools.ts';
+import type { Repair, RepairKind } from './types.ts';
+
+/** Raised so far at once that it is seldom. */
+const MODSEQ_AHEAD = 10_000n;
+const ROWS_AT_ONCE = 1_000;
+const UIDS_PER_STORE = 5_000;
+
+/** Errors: MAIL_MAILBOX_MOVED when somebody wrote into it meanwhile: call again, with `again`. */
+export async function bringMailbox(
+  tools: AccountTools,
+  job: MailboxJob & { readonly again?: boolean },
+): Promise<void> {
+  const before = { wanted: tools.tally.wanted, present: tools.tally.present };
+  try {
+    await new MailboxBringUp(tools, job).run();
+  } catch (error) {
+    // It will be counted anew.
+    if (hasCode(error, MOVED)) Object.assign(tools.tally, before);
+    throw error;
+  }
+}
+
+class MailboxBringUp {
+  readonly #tools: AccountTools;
+  readonly #row: MailboxRow;
+  readonly #name: string;
+  readonly #isThere: boolean;
+
+  constructor(tools: AccountTools, job: MailboxJob & { readonly again?: boolean }) {
+    this.#tools = tools;
+    this.#row = job.row;
+    this.#name = job.name;
+    this.#isThere = job.status !== undefined || job.again === true;
+  }
+
+  async run(): Promise<void> {
+    const { dryRun, tally } = this.#tools;
+    if (!this.#isThere) {
+      if (dryRun) {
+        const { messages, bytes } = this.#tools.reader.catalog.countMessages(this.#row.id, this.#tools.at);
+        tally.wanted += messages;
+        tally.restored += messages;
+        tally.bytes += bytes;
+        return;
+      }
+      await this.#create();
+    }
+    let open = await this.#open();
+    let replaced = false;
+    if (open.uidValidity !== this.#row.uidValidity && (open.exists > 0 || !this.#canFill(open))) {
+      this.#repaired('uidvalidity', 1, open.uidValidity, this.#row.uidValidity);
+      if (!dryRun) {
+        open = await this.#replace(open, new Set());
+        replaced = true;
+      }
+    }
+    let findings = await this.#compare(open);
+    const broken = this.#broken(open, findings);
+    if (broken && !dryRun) {
+      if (replaced) throw this.#moved();
+      open = await this.#replace(open, new Set(findings.wrong));
+      replaced = true;
+      findings = await this.#compare(open);
+      if (this.#broken(open, findings)) throw this.#moved();
+    }
+    tally.wanted += findings.wanted;
+    tally.present += findings.present;
+    if (dryRun) {
+      tally.restored += findings.missing.length + findings.wrong.length;
+      return;
+    }
+    await this.#setRight(open, findings);
+    if (replaced) await takeAway(this.#tools, this.#row.account, this.#replacedName(), this.#name);
+  }
+
+  /** Why the mailbox cannot be set right as it is: UIDs that were given cannot be given again. Reported when found. */
+  #broken(open: SelectedMailbox, findings: Findings): boolean {
+    const uidNext = open.uidNext ?? 1;
+    const lost = findings.missing.filter((uid) => uid < uidNext).length;
+    if (findings.wrong.length > 0) this.#repaired('other-message', findings.wrong.length);
+    if (lost > 0 || uidNext > this.#uidNextMost()) {
+      this.#repaired('uidnext', Math.max(1, lost), uidNext, this.#uidNextWanted());
+    }
+    return lost > 0 || findings.wrong.length > 0 || uidNext > this.#uidNextMost();
+  }
+
+  /** Nothing is in it, and it can still give the UIDs that are wanted. */
+  #canFill(open: SelectedMailbox): boolean {
+    const [first] = this.#tools.reader.catalog.messages(this.#row.id, { at: this.#tools.at, limit: 1 });
+    return open.exists === 0 && (open.uidNext ?? 1) <= (first?.uid ?? this.#uidNextWanted());
+  }
+
+  #uidNextWanted(): number {
+    return this.#tools.reader.catalog.uidNextAt(this.#row.id, this.#tools.at);
+  }
+
+  /** Beyond it are UIDs that the live server has yet to give. */
+  #uidNextMost(): number {
+    return Math.max(this.#row.uidNext, this.#uidNextWanted());
+  }
+
+  async #open(): Promise<SelectedMailbox> {
+    const { connection, dryRun } = this.#tools;
+    return dryRun ? connection.examine(this.#name) : connection.select(this.#name);
+  }
+
+  async #create(): Promise<void> {
+    const { connection, tally, features } = this.#tools;
+    const { specialUse, account } = this.#row;
+    await ensureMailbox(connection, this.#name, specialUse);
+    if (specialUse.length > 0 && !features.createSpecialUse) {
+      tally.notKept.push({
+        what: 'special-use',
+        why: `the target takes no special use (${specialUse.join(' ')}): it is to be set in its configuration`,
+        account,
+        mailbox: this.#name,
+      });
+    }
+    crashPoint('standby.create.after');
+  }
+
+  #compare(open: SelectedMailbox): Promise<Findings> {
+    const { reader, connection, at } = this.#tools;
+    const where = { row: this.#row, at, exists: open.exists, uidNext: open.uidNext ?? 1 };
+    return compareMailbox(reader.catalog, connection, where, (flags) => this.#flagsKept(open, flags));
+  }
+
+  #flagsKept(open: SelectedMailbox, flags: readonly string[]): readonly string[] {
+    if (open.takesNewKeywords || open.readOnly) return flags;
+    return flags.filter((flag) => open.permanentFlags.includes(flag));
+  }
+
+  /** Nothing in it stands in the way of anything. */
+  async #setRight(open: SelectedMailbox, findings: Findings): Promise<void> {
+    const { connection, tally } = this.#tools;
+    const { uidValidity, account } = this.#row;
+    const minHighestModSeq = this.#modSeqToSet(open);
+    if (minHighestModSeq !== undefined || open.uidValidity !== uidValidity) {
+      await connection.unselect();
+      await this.#pin({
+        ...(open.uidValidity === uidValidity ? {} : { uidValidity }),
+        ...(minHighestModSeq === undefined ? {} : { minHighestModSeq }),
+      });
+      crashPoint('standby.identity.after');
+    }
+    await this.#removeTooMany(findings);
+    await this.#setFlags(findings.flags);
+
+    await connection.unselect();
+    const uidNext = open.uidNext ?? 1;
+    if (findings.missing.length > 0) {
+      invariant((findings.missing[0] as number) >= uidNext, 'UIDs can be given once only');
+      await this.#feed(open, uidNext);
+    }
+    const last = findings.missing.at(-1) ?? 0;
+    const reached = Math.max(uidNext, last + 1);
+    if (reached < this.#uidNextWanted()) await this.#pin({ minNextUid: this.#uidNextWanted() });
+    tally.tell(account, this.#name);
+  }
+
+  #modSeqToSet({ highestModSeq: has }: SelectedMailbox): string | undefined {
+    const { highestModSeq: live } = this.#row;
+    if (live === undefined || has === undefined || BigInt(has) > BigInt(live)) return undefined;
+    return String(BigInt(live) + MODSEQ_AHEAD);
+  }
+
+  async #pin(pin: { uidValidity?: number; minNextUid?: number; minHighestModSeq?: string }): Promise<void> {
+    const { doveadm } = this.#tools;
+    invariant(doveadm !== undefined, 'UIDs are set through the doveadm API');
+    await doveadm.pinMailboxes([{ user: this.#row.account, mailbox: this.#name, ...pin }]);
+  }
+
+  async #removeTooMany({ extra, fillers }: Findings): Promise<void> {
+    const { connection } = this.#tools;
+    if (extra.length === 0 && fillers.length === 0) return;
+    await this.#select();
+    const strangers = new Set(await strangersAmong(this.#tools, extra, this.#row.id));
+    await keepAside(this.#tools, this.#row.account, this.#name, [...strangers]);
+    const known = extra.map(({ uid }) => uid).filter((uid) => !strangers.has(uid));
+    crashPoint('standby.remove.before');
+    await removeMessages(connection, [...known, ...fillers]);
+    if (extra.length > 0) this.#repaired('extra-message', extra.length);
+  }
+
+  async #setFlags(changes: ReadonlyMap<string, FlagChange>): Promise<void> {
+    const { connection, tally } = this.#tools;
+    if (changes.size === 0) return;
+    await this.#select();
+    let count = 0;
+    for (const { flags, uids } of changes.values()) {
+      crashPoint('standby.flags.before');
+      for (const part of splitRanges(rangesOfUids(uids), UIDS_PER_STORE)) {
+        await connection.store(part, 'set', flags);
+      }
+      count += uids.length;
+    }
+    tally.flagsSet += count;
+    this.#repaired('flags', count);
+  }
+
+  async #feed(open: SelectedMailbox, uidNext: number): Promise<void> {
+    const { reader, connection, clock, tally, costs, at, signal } = this.#tools;
+    const feeder = new Feeder(
+      {
+        reader,
+        connection,
+        clock,
+        pin: (minNextUid) => this.#pin({ minNextUid }),
+        flagsKept: (flags) => this.#flagsKept(open, flags),
+        done: (messages, bytes) => {
+          tally.restored += messages;
+          tally.bytes += bytes;
+          tally.tell(this.#row.account, this.#name);
+        },
+      },
+      costs,
+      this.#name,
+      uidNext,
+    );
+    for (let afterUid = uidNext - 1; ; ) {
+      const rows = reader.catalog.messages(this.#row.id, { at, afterUid, limit: ROWS_AT_ONCE });
+      for (const row of rows) {
+        signal?.throwIfAborted();
+        await feeder.put(row);
+      }
+      if (rows.length < ROWS_AT_ONCE) break;
+      afterUid = rows.at(-1)?.uid as number;
+    }
+    await feeder.end();
+  }
+
+  /**
+   * Makes the mailbox anew, for a UID is given once only. `wrong`: UIDs known to hold something else than the replica has there.
+   * What the journal never held steps aside; the rest waits in a mailbox beside until the new one is filled.
+   */
+  async #replace(open: SelectedMailbox, wrong: ReadonlySet<number>): Promise<SelectedMailbox> {
+    const { connection, features } = this.#tools;
+    const { account } = this.#row;
+    const messages = open.exists === 0 ? [] : await everything(connection);
+    const id = incarnationOf(this.#tools, account, open.uidValidity);
+    const strangers = new Set([
+      ...(await strangersAmong(
+        this.#tools,
+        messages.filter(({ uid }) => !wrong.has(uid)),
+        id,
+      )),
+      ...(await strangersAmong(
+        this.#tools,
+        messages.filter(({ uid }) => wrong.has(uid)),
+        undefined,
+      )),
+    ]);
+    await keepAside(this.#tools, account, this.#name, [...strangers]);
+    const known = messages.map(({ uid }) => uid).filter((uid) => !strangers.has(uid));
+    const aside = this.#replacedName();
+    await connection.unselect();
+    // Left by an interrupted run; what it holds is in the journal, or steps aside now.
+    await takeAway(this.#tools, account, aside, this.#name);
+    crashPoint('standby.replace.before');
+    if (await this.#renamed(aside)) {
+      await ensureMailbox(connection, this.#name, this.#row.specialUse);
+      await bringChildrenBack(connection, aside, this.#name, features.separator);
+    } else {
+      await this.#empty(known, aside);
+    }
+    crashPoint('standby.replace.after');
+    return this.#select();
+  }
+
+  async #renamed(aside: string): Promise<boolean> {
+    try {
+      await this.#tools.connection.rename(this.#name, aside);
+      return true;
+    } catch (error) {
+      // Dovecot cannot rename an INBOX in Maildir.
+      if (this.#name === 'INBOX' && hasCode(error, 'MAIL_COMMAND_REFUSED')) return false;
+      throw error;
+    }
+  }
+
+  /** Empties a mailbox that can neither be renamed nor deleted, and lets its UIDs begin anew. */
+  async #empty(known: readonly number[], aside: string): Promise<void> {
+    const { connection } = this.#tools;
+    await ensureMailbox(connection, aside);
+    await connection.select(this.#name);
+    if (known.length > 0) await moveMessages(connection, known, aside);
+    await connection.unselect();
+    await this.#reset();
+  }
+
+  async #reset(): Promise<void> {
+    throw this.#moved();
+  }
+
+  #replacedName(): string {
+    return replacedName(this.#name, this.#tools.features.separator);
+  }
+
+  #select(): Promise<SelectedMailbox> {
+    return selectAgain(this.#tools.connection, this.#name);
+  }
+
+  #repaired(what: RepairKind, count: number, found?: number | string, wanted?: number | string): void {
+    const repair: Repair = {
+      what,
+      account: this.#row.account,
+      mailbox: this.#row.name,
+      count,
+      ...(found === undefined ? {} : { found: String(found) }),
+      ...(wanted === undefined ? {} : { wanted: String(wanted) }),
+    };
+    this.#tools.tally.repaired.push(repair);
+  }
+
+  #moved() {
+    return mailErrors.make(MOVED, `somebody else wrote into ${this.#name} while it was brought up`);
+  }
+}
+
+/** A mailbox is selected anew where another process may have changed its identity meanwhile. */
+async function selectAgain(connection: ImapConnection, name: string): Promise<SelectedMailbox> {
+  await connection.unselect();
+  return connection.select(name);
+}

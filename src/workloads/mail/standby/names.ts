@@ -1,0 +1,47 @@
+/**
+ * Names of mailboxes on the target: those of the replica, written with the target's hierarchy separator, and the two kinds
+ * that a bringing up makes itself.
+ */
+
+/** Holds what only the standby had in `NAME`. It stays, and no comparison counts it. */
+const KEPT_SUFFIX = '-only-on-standby';
+/** Holds what was in `NAME` before it was built anew; it is sorted out and goes. */
+const REPLACED_SUFFIX = '-being-replaced';
+
+export interface NameRules {
+  /** Of the target; null = flat. */
+  readonly separator: string | null;
+  readonly prefix: string;
+}
+
+/** The target's name of a mailbox of the replica. */
+export function nameOnTarget(row: { name: string; delimiter: string | null }, rules: NameRules): string {
+  if (row.name === 'INBOX') return 'INBOX';
+  const { separator, prefix } = rules;
+  const own =
+    row.delimiter === null || row.delimiter === separator
+      ? row.name
+      : row.name.split(row.delimiter).join(separator ?? '_');
+  return prefix === '' || own.startsWith(prefix) ? own : prefix + own;
+}
+
+export function keptName(mailbox: string, separator: string | null): string {
+  return withoutTail(mailbox, separator) + KEPT_SUFFIX;
+}
+
+export function replacedName(mailbox: string, separator: string | null): string {
+  return withoutTail(mailbox, separator) + REPLACED_SUFFIX;
+}
+
+export function isKept(name: string): boolean {
+  return name.endsWith(KEPT_SUFFIX);
+}
+
+/** The mailbox that a replaced one was before; undefined for any other. */
+export function replacedOf(name: string): string | undefined {
+  return name.endsWith(REPLACED_SUFFIX) ? name.slice(0, -REPLACED_SUFFIX.length) : undefined;
+}
+
+function withoutTail(name: string, separator: string | null): string {
+  return separator !== null && name.endsWith(separator) ? name.slice(0, -separator.length) : name;
+}

@@ -1,0 +1,131 @@
+/**
+ * One mailbox of a target whose UIDs cannot be set: messages are told apart by size and date, each standing for one of the replica,
+ * so that two equal mails stay two. Clients read the mailbox again; what is in it is right.
+ */
+import { internalDateMs, type MessageRow } from '../../../catalog/index.ts';
+import {
+  type AppendMessage,
+  normalizeFlags,
+  rangesOfUids,
+  type SelectedMailbox,
+  splitRanges,
+} from '../imap/index.ts';
+import { ensureMailbox } from '../restore/index.ts';
+import { keepAside, removeMessages, strangersAmong } from './aside.ts';
+import type { AccountTools, MailboxJob } from './tools.ts';
+
+const ROWS_AT_ONCE = 500;
+const BATCH_BYTES = 4 * 1024 * 1024;
+const UIDS_PER_STORE = 5_000;
+
+interface Found {
+  readonly uid: number;
+  readonly size: number;
+  readonly flags: readonly string[];
+}
+
+/** Errors: `MAIL_…` of the connection. */
+export async function bringMailboxPlainly(
+  tools: AccountTools,
+  { row, name, status }: MailboxJob,
+): Promise<void> {
+  const { reader, connection, at, dryRun, tally } = tools;
+  const isThere = status !== undefined;
+  if (!isThere && !dryRun) await ensureMailbox(connection, name, row.specialUse);
+  const open = isThere || !dryRun ? await connection.select(name) : undefined;
+  const found = open && open.exists > 0 ? await foundIn(tools) : new Map<string, Found[]>();
+  const flagChanges = new Map<string, { flags: readonly string[]; uids: number[] }>();
+  for (let afterUid = 0; ; ) {
+    const rows = reader.catalog.messages(row.id, { at, afterUid, limit: ROWS_AT_ONCE });
+    const missing: MessageRow[] = [];
+    for (const wanted of rows) {
+      const has = found.get(keyOf(wanted.size, wanted.date))?.shift();
+      tally.wanted += 1;
+      if (!has) {
+        missing.push(wanted);
+        continue;
+      }
+      tally.present += 1;
+      const flags = flagsKept(open, wanted.flags);
+      if (flags.join(' ') === has.flags.join(' ')) continue;
+      const change = flagChanges.get(flags.join(' ')) ?? { flags, uids: [] };
+      change.uids.push(has.uid);
+      flagChanges.set(flags.join(' '), change);
+    }
+    if (dryRun) {
+      tally.restored += missing.length;
+      for (const { size } of missing) tally.bytes += size;
+    } else await append(tools, name, open, missing);
+    tally.tell(row.account, row.name);
+    if (rows.length < ROWS_AT_ONCE) break;
+    afterUid = rows.at(-1)?.uid as number;
+  }
+  if (dryRun) return;
+  for (const { flags, uids } of flagChanges.values()) {
+    for (const part of splitRanges(rangesOfUids(uids.sort((a, b) => a - b)), UIDS_PER_STORE)) {
+      await connection.store(part, 'set', flags);
+    }
+    tally.flagsSet += uids.length;
+  }
+  const extra = [...found.values()].flat();
+  if (extra.length > 0) {
+    const strangers = new Set(await strangersAmong(tools, extra, undefined));
+    await keepAside(tools, row.account, name, [...strangers]);
+    await removeMessages(
+      connection,
+      extra.map(({ uid }) => uid).filter((uid) => !strangers.has(uid)),
+    );
+    tally.repaired.push({
+      what: 'extra-message',
+      account: row.account,
+      mailbox: row.name,
+      count: extra.length,
+    });
+  }
+  await connection.unselect();
+}
+
+async function foundIn({ connection }: AccountTools): Promise<Map<string, Found[]>> {
+  const found = new Map<string, Found[]>();
+  await connection.fetch('1:*', { flags: true, internalDate: true, size: true }, (message) => {
+    const { uid, size = 0, flags = [], internalDate = '' } = message;
+    const key = keyOf(size, internalDate);
+    const same = found.get(key);
+    const one = { uid, size, flags: normalizeFlags(flags) };
+    if (same) same.push(one);
+    else found.set(key, [one]);
+  });
+  return found;
+}
+
+function keyOf(size: number, date: string): string {
+  return `${size} ${internalDateMs(date) ?? date}`;
+}
+
+function flagsKept(open: SelectedMailbox | undefined, flags: readonly string[]): readonly string[] {
+  if (!open || open.takesNewKeywords || open.permanentFlags.length === 0) return flags;
+  return flags.filter((flag) => open.permanentFlags.includes(flag));
+}
+
+async function append(
+  { reader, connection, tally }: AccountTools,
+  name: string,
+  open: SelectedMailbox | undefined,
+  rows: readonly MessageRow[],
+): Promise<void> {
+  let batch: AppendMessage[] = [];
+  let bytes = 0;
+  const flush = async () => {
+    await connection.append(name, batch);
+    tally.restored += batch.length;
+    tally.bytes += bytes;
+    batch = [];
+    bytes = 0;
+  };
+  for (const { bodyLsn, flags, date, size } of rows) {
+    batch.push({ body: await reader.body(bodyLsn), flags: flagsKept(open, flags), internalDate: date });
+    bytes += size;
+    if (bytes >= BATCH_BYTES) await flush();
+  }
+  if (batch.length > 0) await flush();
+}

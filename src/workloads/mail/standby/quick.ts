@@ -1,0 +1,169 @@
+/**
+ * A standby next to the replica by what STATUS tells: UIDVALIDITY, UIDNEXT, the number of messages, and HIGHESTMODSEQ, which may not be
+ * below. One request for all where there is a doveadm API, so that it fits into a takeover.
+ */
+import type { Catalog, MailboxRow } from '../../../catalog/index.ts';
+import type { Lsn } from '../../../journal/index.ts';
+import { isOwnMailbox } from '../shadow/index.ts';
+import type { ActionOptions, Difference } from '../types.ts';
+import { isKept, type NameRules, nameOnTarget } from './names.ts';
+import { openTarget, type TargetServer } from './target.ts';
+import type { StandbyDeps } from './types.ts';
+import { wantedOf } from './wanted.ts';
+
+export interface QuickRequest {
+  /** The replica as of this LSN; absent = its last commit. */
+  readonly at?: Lsn;
+  /** Absent = every account of the replica that was not gone. */
+  readonly accounts?: readonly string[];
+}
+
+export interface QuickReport {
+  readonly equal: boolean;
+  /** How many were compared. */
+  readonly accounts: number;
+  /** Of message numbers, `expected` and `found` are counts. */
+  readonly differences: readonly Difference[];
+}
+
+interface Status {
+  readonly uidValidity?: number | undefined;
+  readonly uidNext?: number | undefined;
+  readonly messages?: number | undefined;
+  readonly highestModSeq?: string | undefined;
+}
+
+/** From so many of the accounts on, one request for all users is cheaper than one for each. */
+const ALL_FROM_SHARE = 0.5;
+
+/** Reads only; may be repeated. Errors: CATALOG_ACCOUNT_UNKNOWN; `MAIL_…` of the connection and the doveadm API. */
+export async function quickCompare(
+  deps: StandbyDeps,
+  request: QuickRequest = {},
+  options: ActionOptions = {},
+): Promise<QuickReport> {
+  const { at, accounts } = await wantedOf(deps.reader, request);
+  const differences: Difference[] = [];
+  const [first] = accounts;
+  if (first === undefined) return { equal: true, accounts: 0, differences };
+  const server = openTarget(deps, options.signal);
+  try {
+    const rules = await rulesOf(server, first);
+    const found = await statuses(deps, server, accounts, rules, options.signal);
+    for (const account of accounts) {
+      const served = found.get(account);
+      if (served) compare({ catalog: deps.reader.catalog, at, rules }, account, served, differences);
+      else differences.push({ account, what: 'account-missing' });
+    }
+    return { equal: differences.length === 0, accounts: accounts.length, differences };
+  } finally {
+    server.close();
+  }
+}
+
+/** How the target writes names, as this account sees it. */
+export async function namesOf(deps: StandbyDeps, account: string, signal?: AbortSignal): Promise<NameRules> {
+  const server = openTarget(deps, signal);
+  try {
+    return await rulesOf(server, account);
+  } finally {
+    server.close();
+  }
+}
+
+async function rulesOf({ pool }: TargetServer, account: string): Promise<Rules> {
+  return pool.use(account, async (connection) => {
+    const namespaces = await connection.namespaces();
+    const personal = namespaces?.personal[0];
+    const separator =
+      personal === undefined
+        ? (await connection.listMailboxes({ status: false }))[0]?.delimiter
+        : personal.delimiter;
+    return {
+      separator: separator ?? null,
+      prefix: personal?.prefix ?? '',
+      isOwn: (name) => isOwnMailbox(name, namespaces) && !isKept(name),
+    };
+  });
+}
+
+interface Rules extends NameRules {
+  isOwn(name: string): boolean;
+}
+
+async function statuses(
+  { reader, config }: StandbyDeps,
+  { pool, doveadm }: TargetServer,
+  accounts: readonly string[],
+  rules: Rules,
+  signal: AbortSignal | undefined,
+): Promise<Map<string, Map<string, Status>>> {
+  const found = new Map<string, Map<string, Status>>();
+  const add = (account: string, name: string, status: Status) => {
+    if (!rules.isOwn(name)) return;
+    const of = found.get(account) ?? new Map<string, Status>();
+    of.set(name.toUpperCase() === 'INBOX' ? 'INBOX' : name, status);
+    found.set(account, of);
+  };
+  if (doveadm) {
+    const most = accounts.length >= reader.catalog.totals().accounts * ALL_FROM_SHARE && accounts.length > 1;
+    const rows = most
+      ? await doveadm.mailboxStatusOfAll(signal).catch(() => doveadm.mailboxStatusOfEach(accounts, signal))
+      : await doveadm.mailboxStatusOfEach(accounts, signal);
+    for (const row of rows) add(row.user, row.mailbox, row);
+    return found;
+  }
+  const waiting = [...accounts];
+  const work = async () => {
+    for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
+      const name = account;
+      const listings = await pool.use(name, (connection) => connection.listMailboxes());
+      for (const listing of listings) if (listing.selectable) add(name, listing.name, listing.status ?? {});
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(config.shadow.connections, accounts.length) }, work));
+  return found;
+}
+
+function compare(
+  { catalog, at, rules }: { catalog: Catalog; at: Lsn; rules: NameRules },
+  account: string,
+  served: Map<string, Status>,
+  differences: Difference[],
+): void {
+  for (const row of catalog.mailboxes(account, at)) {
+    const name = nameOnTarget(row, rules);
+    const status = served.get(name);
+    served.delete(name);
+    if (status) differences.push(...differencesOf(catalog, row, at, status));
+    else differences.push({ account, mailbox: row.name, what: 'mailbox-missing' });
+  }
+  for (const mailbox of served.keys()) differences.push({ account, mailbox, what: 'mailbox-extra' });
+}
+
+function differencesOf(catalog: Catalog, row: MailboxRow, at: Lsn, status: Status): Difference[] {
+  const found: Difference[] = [];
+  const differ = (what: Difference['what'], expected: unknown, have: unknown) =>
+    found.push({
+      account: row.account,
+      mailbox: row.name,
+      what,
+      expected: String(expected),
+      found: String(have),
+    });
+  if (status.uidValidity !== row.uidValidity) {
+    differ('uidvalidity', row.uidValidity, status.uidValidity);
+    return found;
+  }
+  // Of a past moment a UIDNEXT up to that of now is right: those UIDs are still to come.
+  const uidNext = catalog.uidNextAt(row.id, at);
+  const { uidNext: has = 0, messages = 0 } = status;
+  if (has < uidNext || has > Math.max(uidNext, row.uidNext)) differ('uidnext', uidNext, has);
+  const wanted = catalog.countMessages(row.id, at).messages;
+  if (messages !== wanted) differ(messages < wanted ? 'message-missing' : 'message-extra', wanted, messages);
+  const { highestModSeq = '0' } = row;
+  if (status.highestModSeq !== undefined && BigInt(status.highestModSeq) < BigInt(highestModSeq)) {
+    differ('modseq', `at least ${highestModSeq}`, status.highestModSeq);
+  }
+  return found;
+}

@@ -1,0 +1,33 @@
+/** What everything that is done in one account of the target works with. */
+import type { MailboxRow, VaultReader } from '../../../catalog/index.ts';
+import type { Lsn } from '../../../journal/index.ts';
+import type { Clock } from '../../../lib/index.ts';
+import type { DoveadmClient } from '../doveadm/index.ts';
+import type { ImapConnection, MailboxStatus } from '../imap/index.ts';
+import type { Costs } from './feeder.ts';
+import type { Tally } from './tally.ts';
+import type { TargetFeatures } from './types.ts';
+
+export interface AccountTools {
+  readonly reader: VaultReader;
+  /** Logged in as the account. */
+  readonly connection: ImapConnection;
+  readonly doveadm: DoveadmClient | undefined;
+  readonly clock: Clock;
+  /** The state to reach. */
+  readonly at: Lsn;
+  readonly dryRun: boolean;
+  readonly features: TargetFeatures;
+  readonly costs: Costs;
+  readonly tally: Tally;
+  readonly signal?: AbortSignal;
+}
+
+/** A mailbox of the replica and its place on the target. */
+export interface MailboxJob {
+  readonly row: MailboxRow;
+  /** On the target. */
+  readonly name: string;
+  /** As the target had it when the account was listed; undefined = it is to be made. */
+  readonly status: MailboxStatus | undefined;
+}

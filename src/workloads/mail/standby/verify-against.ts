@@ -1,0 +1,41 @@
+/** The certificate of a standby: everything that it serves next to what the replica of another server says. */
+import type { ActionOptions, VerifyReport, VerifyRequest } from '../types.ts';
+import { verifyMail } from '../verify/index.ts';
+import { isKept, nameOnTarget } from './names.ts';
+import { namesOf } from './quick.ts';
+import type { StandbyDeps } from './types.ts';
+
+/**
+ * As `verifyMail`, of another server than the one whose replica it is. What a bringing up had moved aside is no difference.
+ * Reads only; may be repeated. Errors: those of `verifyMail`.
+ */
+export async function verifyAgainst(
+  deps: StandbyDeps,
+  request: VerifyRequest,
+  options: ActionOptions = {},
+): Promise<VerifyReport> {
+  const { reader, target, config, clock, log } = deps;
+  const at = request.at ?? reader.catalog.appliedLsn;
+  const account = request.account ?? reader.catalog.accounts(at)[0]?.account;
+  const rules =
+    account === undefined ? { separator: null, prefix: '' } : await namesOf(deps, account, options.signal);
+  return verifyMail(
+    {
+      server: target,
+      config,
+      clock,
+      log,
+      vault: {
+        catalog: reader.catalog,
+        dir: reader.dir,
+        committedLsn: reader.catalog.appliedLsn,
+        journalId: reader.catalog.journalId,
+        failure: undefined,
+      },
+      nameOf: (row) => nameOnTarget(row, rules),
+      ignores: isKept,
+    },
+    { ...request, at },
+    options,
+  );
+}

@@ -1,0 +1,75 @@
+/** Which accounts and mailboxes a bringing up is about, those that matter soonest first. */
+import { type Catalog, internalDateMs, requireAccount, type VaultReader } from '../../../catalog/index.ts';
+import type { Lsn, MailboxId } from '../../../journal/index.ts';
+import type { BringUpRequest } from './types.ts';
+
+/** How far back from UIDNEXT the newest message of an INBOX is looked for. */
+const NEWEST_WITHIN_UIDS = 200;
+
+export interface Wanted {
+  readonly at: Lsn;
+  readonly accounts: readonly string[];
+  /** Only these mailboxes; absent = all. */
+  readonly mailboxes?: ReadonlySet<MailboxId>;
+}
+
+/** Errors: CATALOG_ACCOUNT_UNKNOWN; JOURNAL_… when what changed since is read. */
+export async function wantedOf(reader: VaultReader, request: BringUpRequest): Promise<Wanted> {
+  const { catalog } = reader;
+  const at = request.at ?? reader.catalog.appliedLsn;
+  const named = request.accounts?.map((account) => requireAccount(catalog, account, at).account);
+  const changed = request.since === undefined ? undefined : await changedSince(reader, request.since, at);
+  const living = catalog
+    .accounts(at)
+    .filter((row) => row.goneLsn === undefined || row.goneLsn > at)
+    .map((row) => row.account)
+    .filter((account) => !named || named.includes(account))
+    .filter((account) => !changed || changed.accounts.has(account));
+  const newest = new Map(living.map((account) => [account, newestMessageMs(catalog, account, at)]));
+  return {
+    at,
+    accounts: living.sort((a, b) => (newest.get(b) ?? 0) - (newest.get(a) ?? 0)),
+    ...(changed ? { mailboxes: changed.mailboxes } : {}),
+  };
+}
+
+/** When the account's INBOX last got a message: who writes and reads most waits least. */
+function newestMessageMs(catalog: Catalog, account: string, at: Lsn): number {
+  const inbox = catalog.mailboxByName(account, 'INBOX', at);
+  if (!inbox) return 0;
+  const afterUid = Math.max(0, inbox.uidNext - NEWEST_WITHIN_UIDS);
+  const last = catalog.messages(inbox.id, { at, afterUid, limit: NEWEST_WITHIN_UIDS }).at(-1);
+  return (last && internalDateMs(last.date)) ?? 0;
+}
+
+async function changedSince(reader: VaultReader, since: Lsn, at: Lsn) {
+  const { catalog } = reader;
+  const accounts = new Set<string>();
+  const mailboxes = new Set<MailboxId>();
+  const touch = (id: MailboxId) => {
+    if (mailboxes.has(id)) return;
+    mailboxes.add(id);
+    const account = catalog.accountOfMailbox(id);
+    if (account !== undefined) accounts.add(account);
+  };
+  for await (const { record } of reader.entriesSince(since, at)) {
+    switch (record.t) {
+      case 'message':
+      case 'flags':
+      case 'vanished':
+      case 'set-aside':
+      case 'position':
+      case 'mailbox':
+      case 'mailbox-change':
+      case 'mailbox-gone':
+        touch(record.id);
+        break;
+      case 'subscriptions':
+        accounts.add(record.account);
+        break;
+      default:
+        break;
+    }
+  }
+  return { accounts, mailboxes };
+}
