@@ -5,7 +5,7 @@
  */
 import { enableCompileCache } from 'node:module';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import type { Adapters, PlanWiring, ThreadStart } from './api/index.ts';
+import type { Adapters, ThreadStart } from './api/index.ts';
 import type { DirectoryConfig } from './config/index.ts';
 
 // Compiled code is kept between runs: a command starts in half the time.
@@ -67,13 +67,15 @@ const adapters: Adapters = {
     return ControlReader.open({ dir: controlDirOf(config.dataDir), ...(await journalKey(config)) });
   },
 
+  openDirectory,
+
   async planKinds(wiring) {
     const { planKinds } = await import('./plans/index.ts');
     const { failoverPlan, switchoverPlan } = await import('./plans/mail/index.ts');
     const { takeOverPorts } = await import('./api/take-over/index.ts');
     const ports = takeOverPorts(wiring, {
       entry: new URL(import.meta.url),
-      directory: pairDirectory(wiring),
+      directory: (pair) => wiring.core.pairDirectory(pair),
     });
     return planKinds(failoverPlan(ports), switchoverPlan(ports));
   },
@@ -88,14 +90,6 @@ async function openDirectory(config: DirectoryConfig) {
     ...(bindSecret === undefined ? {} : { bindSecret: bindSecret.reveal() }),
     ...(ca === undefined ? {} : { caFile: ca }),
   });
-}
-
-/** The directory that a pair names, opened when a plan needs it. */
-function pairDirectory({ parts: { config } }: PlanWiring) {
-  return async (pair: string) => {
-    const directory = config.directories[config.pairs[pair]?.directory ?? ''];
-    return directory === undefined ? undefined : openDirectory(directory);
-  };
 }
 
 async function journalKey(config: Parameters<Adapters['openVault']>[0]['config']) {

@@ -5,6 +5,7 @@
 import type { Vault, VaultReader } from '../catalog/index.ts';
 import type { Config, DirectoryConfig } from '../config/index.ts';
 import type { ControlJournal, ControlReader } from '../control/index.ts';
+import type { Directory } from '../directory/index.ts';
 import type { Clock, Log, ProgressListener } from '../lib/index.ts';
 import type { PlanKinds } from '../plans/index.ts';
 import type {
@@ -54,6 +55,7 @@ export interface Adapters {
   mail(): Promise<MailWorkload>;
   /** The directory, asked for the accounts of the server with this `host`. */
   directory(config: DirectoryConfig, host: string): Promise<AccountDirectory>;
+  openDirectory(config: DirectoryConfig): Promise<Directory>;
   /** The control journal, for its one writer. @throws CONTROL_LOCKED, CONTROL_UNWRITABLE, CONTROL_DAMAGED, JOURNAL_… */
   openControl(config: Config, log: Log): Promise<ControlJournal>;
   /** Where there is no control journal yet it reads as empty. @throws CONTROL_DAMAGED, JOURNAL_… */

@@ -4,6 +4,7 @@
  */
 import type { Vault, VaultReader } from '../catalog/index.ts';
 import type { Config } from '../config/index.ts';
+import type { Directory } from '../directory/index.ts';
 import type { Lsn } from '../journal/index.ts';
 import type { Clock, Log } from '../lib/index.ts';
 import type {
@@ -38,6 +39,8 @@ export interface Core {
   ): Promise<T>;
   /** Runs `work` with a reader, beside whoever writes. @throws CONFIG_UNKNOWN_SERVER */
   withReader<T>(server: string, work: (reader: VaultReader) => Promise<T>): Promise<T>;
+  /** The directory that a pair names; undefined where it names none. @throws DIRECTORY_… */
+  pairDirectory(pair: string): Promise<Directory | undefined>;
   readonly mail: MailActions;
   readonly warm: WarmStandbys;
   readonly plans: PlanActions;

@@ -51,6 +51,10 @@ export function inProcessCore(parts: CoreParts): Core {
         await reader.close();
       }
     },
+    async pairDirectory(pair) {
+      const directory = config.directories[pairNamed(config, pair).directory ?? ''];
+      return directory === undefined ? undefined : adapters.openDirectory(directory);
+    },
     mail: {
       shadowOnce: (server, options) =>
         withDeps(server, (mail, deps) => mail.shadowOnce(deps, options), { create: true }),

@@ -20,7 +20,7 @@ export type Permission = 'read' | 'operate' | 'restore' | 'admin';
 export type Placement = 'live' | 'main' | 'needs-vault-writer' | 'either' | 'local-only';
 
 /** What a finished operation amounts to; `cli/exit-codes.ts` gives each an exit status. */
-export type Outcome = 'done' | 'partial' | 'differs' | 'failed';
+export type Outcome = 'done' | 'partial' | 'differs' | 'failed' | 'refused';
 
 export interface OperationContext {
   readonly progress: ProgressListener;

@@ -11,6 +11,7 @@ const loaders: Readonly<Record<string, () => Promise<Operation>>> = {
   restore: async () => (await import('./restore.ts')).restore,
   verify: async () => (await import('./verify.ts')).verify,
   checkpoint: async () => (await import('./checkpoint.ts')).checkpoint,
+  check: async () => (await import('./check.ts')).check,
   failover: async () => (await import('./take-over.ts')).failover,
   switchover: async () => (await import('./take-over.ts')).switchover,
   'plan list': async () => (await import('./plan-list.ts')).planList,

@@ -1,6 +1,7 @@
 /** What each operation gives, as types for those that print it. */
 import type { z } from 'zod';
 import type { catalogRebuild } from './catalog-rebuild.ts';
+import type { check } from './check.ts';
 import type { checkpoint } from './checkpoint.ts';
 import type { exportMail } from './export.ts';
 import type { history } from './history.ts';
@@ -24,6 +25,7 @@ export interface Outputs {
   readonly restore: z.output<typeof restore.output>;
   readonly verify: z.output<typeof verify.output>;
   readonly checkpoint: z.output<typeof checkpoint.output>;
+  readonly check: z.output<typeof check.output>;
   readonly failover: z.output<typeof failover.output>;
   readonly switchover: z.output<typeof switchover.output>;
   readonly 'plan list': z.output<typeof planList.output>;

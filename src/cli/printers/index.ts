@@ -10,6 +10,7 @@ const loaders: Readonly<Record<string, () => Promise<Printer>>> = {
   restore: async () => (await import('./restore.ts')).printRestore,
   verify: async () => (await import('./verify.ts')).printVerify,
   checkpoint: async () => (await import('./checkpoint.ts')).printCheckpoint,
+  check: async () => (await import('./check.ts')).printCheck,
   'standby accept': async () => (await import('./standby-accept.ts')).printStandbyAccept,
   failover: async () => (await import('./take-over.ts')).printTakeOver,
   switchover: async () => (await import('./take-over.ts')).printTakeOver,
