@@ -16,7 +16,7 @@ import { doorFindings, fenceFinding, hookFindings, serviceFindings } from './way
 type Check = Promise<readonly Finding[]>;
 
 /** All of a pair. `live` is the server that acts now, whatever it is called in the configuration. @throws CONFIG_UNKNOWN_PAIR, the signal's reason */
-export async function pairFindings(
+export async function checkPair(
   ports: ReadinessPorts,
   name: string,
   options: ReadinessOptions = {},
@@ -138,7 +138,7 @@ export async function pairFindings(
 }
 
 /** A server that is followed: what its following needs. @throws CONFIG_UNKNOWN_SERVER, the signal's reason */
-export async function followedFindings(
+export async function checkServer(
   ports: ReadinessPorts,
   server: string,
   options: ReadinessOptions = {},
@@ -170,7 +170,7 @@ export interface Checked {
 }
 
 /** Every pair, and every followed server that is in none. */
-export async function allFindings(
+export async function checkAll(
   ports: ReadinessPorts,
   options: ReadinessOptions = {},
 ): Promise<readonly Checked[]> {
@@ -178,19 +178,19 @@ export async function allFindings(
   const paired = new Set(Object.values(ports.config.pairs).flatMap(({ live, standby }) => [live, standby]));
   const alone = shadowedServers(ports.config).filter((server) => !paired.has(server));
   return Promise.all([
-    ...pairs.map(async (pair) => ({ pair, findings: await pairFindings(ports, pair, options) })),
-    ...alone.map(async (server) => ({ server, findings: await followedFindings(ports, server, options) })),
+    ...pairs.map(async (pair) => ({ pair, findings: await checkPair(ports, pair, options) })),
+    ...alone.map(async (server) => ({ server, findings: await checkServer(ports, server, options) })),
   ]);
 }
 
-/** What stands against a plan: as `pairFindings`, where for a failover a live server that is gone is no reason against it. */
+/** What stands against a plan: as `checkPair`, where for a failover a live server that is gone is no reason against it. */
 export async function takeOverFindings(
   ports: ReadinessPorts,
   pair: string,
   kind: 'failover' | 'switchover',
   options: ReadinessOptions = {},
 ): Promise<readonly Finding[]> {
-  const findings = await pairFindings(ports, pair, options);
+  const findings = await checkPair(ports, pair, options);
   if (kind === 'switchover') return findings;
   return findings.map((finding) =>
     finding.state === 'red' && (finding.id.startsWith('live.') || finding.id === 'journal')
