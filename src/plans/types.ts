@@ -64,7 +64,7 @@ export interface PlanStep<C> {
   readonly lasting?: boolean;
   /**
    * True: not asked whether it is done before its first run in this plan (`isDone` is still asked on resume). For a step that
-   * only looks, or whose question is as dear as the act.
+   * only looks, or whose question is as dear as the act. The engine cannot tell then what the world had before: an `undo` sees to that itself.
    */
   readonly always?: boolean;
   /** Tries of an error with `retry: 'later'`, and the pause before the first repetition, which doubles. Default 5 and 500 ms. */
