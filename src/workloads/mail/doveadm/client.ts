@@ -206,11 +206,11 @@ export class DoveadmClient {
       throw this.#malformed(messageOf(error), body);
     }
     if (!Array.isArray(answers)) throw this.#malformed('not a list', body);
-    const byTag = new Map(answers.map((answer: unknown[]) => [answer[2], answer]));
+    const byTag = new Map(answers.map((answer: unknown[]) => [answer.at(-1), answer]));
     return commands.map(({ name }, index) => {
       const answer = byTag.get(String(index));
       if (!answer) throw this.#malformed(`no answer to ${name}`, body);
-      if (answer[0] === 'doveadmResponse') return { ok: true, rows: answer[1] };
+      if (answer[0] === 'doveadmResponse') return { ok: true, rows: rowsOf(answer) };
       const failure = answer[1] as { type?: string; exitCode?: number };
       return { ok: false, type: failure.type ?? 'unknown', exitCode: failure.exitCode ?? 0 };
     });
@@ -243,6 +243,11 @@ export class DoveadmClient {
       },
     );
   }
+}
+
+/** Dovecot 2.3 closes the list of `who` after its first row; the others follow it. */
+function rowsOf(answer: readonly unknown[]): unknown {
+  return answer.length > 3 ? answer.slice(1, -1).flat() : answer[1];
 }
 
 function statusCommand(whose: Record<string, unknown>): DoveadmCommand {
