@@ -17,9 +17,11 @@ import {
   strangersAmong,
   takeAway,
 } from './aside.ts';
+import { beginAnew, numberingFiles } from './begin-anew.ts';
 import { compareMailbox, type Findings, type FlagChange } from './compare.ts';
 import { Feeder, MOVED } from './feeder.ts';
 import { replacedName } from './names.ts';
+import { bringMailboxPlainly } from './plain.ts';
 import type { AccountTools, MailboxJob } from './tools.ts';
 import type { Repair, RepairKind } from './types.ts';
 
@@ -73,7 +75,9 @@ class MailboxBringUp {
     if (open.uidValidity !== this.#row.uidValidity && (open.exists > 0 || !this.#canFill(open))) {
       this.#repaired('uidvalidity', 1, open.uidValidity, this.#row.uidValidity);
       if (!dryRun) {
-        open = await this.#replace(open, new Set());
+        const anew = await this.#replace(open, new Set());
+        if (!anew) return this.#plainly(open);
+        open = anew;
         replaced = true;
       }
     }
@@ -81,7 +85,9 @@ class MailboxBringUp {
     const broken = this.#broken(open, findings);
     if (broken && !dryRun) {
       if (replaced) throw this.#moved();
-      open = await this.#replace(open, new Set(findings.wrong));
+      const anew = await this.#replace(open, new Set(findings.wrong));
+      if (!anew) return this.#plainly(open);
+      open = anew;
       replaced = true;
       findings = await this.#compare(open);
       if (this.#broken(open, findings)) throw this.#moved();
@@ -254,9 +260,10 @@ class MailboxBringUp {
 
   /**
    * Makes the mailbox anew, for a UID is given once only. `wrong`: UIDs known to hold something else than the replica has there.
-   * What the journal never held steps aside; the rest waits in a mailbox beside until the new one is filled.
+   * What the journal never held steps aside; the rest waits in a mailbox beside until the new one is filled. Undefined where the
+   * target cannot do it.
    */
-  async #replace(open: SelectedMailbox, wrong: ReadonlySet<number>): Promise<SelectedMailbox> {
+  async #replace(open: SelectedMailbox, wrong: ReadonlySet<number>): Promise<SelectedMailbox | undefined> {
     const { connection, features } = this.#tools;
     const { account } = this.#row;
     const messages = open.exists === 0 ? [] : await everything(connection);
@@ -283,8 +290,8 @@ class MailboxBringUp {
     if (await this.#renamed(aside)) {
       await ensureMailbox(connection, this.#name, this.#row.specialUse);
       await bringChildrenBack(connection, aside, this.#name, features.separator);
-    } else {
-      await this.#empty(known, aside);
+    } else if (!(await this.#emptied(known, aside))) {
+      return undefined;
     }
     crashPoint('standby.replace.after');
     return this.#select();
@@ -302,17 +309,40 @@ class MailboxBringUp {
   }
 
   /** Empties a mailbox that can neither be renamed nor deleted, and lets its UIDs begin anew. */
-  async #empty(known: readonly number[], aside: string): Promise<void> {
-    const { connection } = this.#tools;
+  async #emptied(known: readonly number[], aside: string): Promise<boolean> {
+    const { connection, doveadm } = this.#tools;
+    const files = await numberingFiles(doveadm, this.#row.account, this.#name);
+    if (!files || !doveadm) return false;
     await ensureMailbox(connection, aside);
     await connection.select(this.#name);
     if (known.length > 0) await moveMessages(connection, known, aside);
+    // Somebody delivers just now.
+    if ((await connection.search('ALL')).length > 0) throw this.#moved();
     await connection.unselect();
-    await this.#reset();
+    return beginAnew(doveadm, files);
   }
 
-  async #reset(): Promise<void> {
-    throw this.#moved();
+  /** Its UIDs cannot be had any more: so no client may take them for the ones it knows. */
+  async #plainly(open: SelectedMailbox): Promise<void> {
+    const { connection, tally, clock } = this.#tools;
+    const { account, uidValidity } = this.#row;
+    await connection.unselect();
+    if (open.uidValidity === uidValidity) {
+      await this.#pin({ uidValidity: Math.max(uidValidity + 1, Math.floor(clock.wallMs() / 1_000)) });
+    }
+    for (const what of ['uidvalidity', 'uids'] as const) {
+      tally.notKept.push({
+        what,
+        why: 'the target has given UIDs of this mailbox to other messages, and cannot begin anew: clients read it again',
+        account,
+        mailbox: this.#name,
+      });
+    }
+    await bringMailboxPlainly(this.#tools, {
+      row: this.#row,
+      name: this.#name,
+      status: await connection.status(this.#name),
+    });
   }
 
   #replacedName(): string {
