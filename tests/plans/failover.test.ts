@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import test from 'node:test';
 import { connectImap } from '../lab/imap-check.ts';
-import { assertSame, deliver, missing, PAIR, World } from './take-over-world.ts';
+import { assertSame, deliver, missing, PAIR, World } from './pair-world.ts';
 
 const skip = missing;
 
@@ -31,7 +31,7 @@ test('the live server is killed; one command, without a service, and people go o
   const [account = ''] = world.accounts;
   const client = await connectImap(world.doorLogin(account));
   await client.logout();
-  await deliver({ host: '127.0.0.1', port: world.lmtpPort }, account, 'after-failover');
+  await deliver(world.door.lmtp, account, 'after-failover');
 
   const { report } = plan;
   assert.equal(report.certificate.quick.equal, true);

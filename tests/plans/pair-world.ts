@@ -1,0 +1,283 @@
+/**
+ * A pair to take over: live and standby Dovecot, slapd, a front door, the command in processes of its own. What is compared at the end is
+ * read by a client that is not ours.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Config, loadConfig } from '../../src/config/index.ts';
+import { type Slapd, startSlapd } from '../../src/demo/directory/index.ts';
+import { ldapDirectory } from '../../src/directory/index.ts';
+import { silentLog, systemClock } from '../../src/lib/index.ts';
+import { stopProxy } from '../../src/rehome/index.ts';
+import { freePort } from '../lab/address.ts';
+import { type Dovecot, type DovecotOptions, startDovecot } from '../lab/dovecot.ts';
+import { fillDovecot } from '../lab/fill.ts';
+import { type AccountDump, compareDumps, dumpAccount, type ImapLogin } from '../lab/imap-check.ts';
+import { connectLmtp } from '../lab/lmtp.ts';
+import { requirePackages } from '../lab/packages.ts';
+import { temporaryDirectory } from '../lab/temp.ts';
+import { type Ended, type Running, start } from '../mail/understudy.ts';
+
+export const missing: string | false =
+  requirePackages(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'slapd']) ?? false;
+
+export const PAIR = 'mail';
+
+export interface WorldOptions {
+  readonly accounts?: number;
+  readonly messages?: number;
+  readonly directory?: boolean;
+  readonly door?: boolean;
+  readonly warm?: boolean;
+  /** Synchronous protection by pushed events. */
+  readonly push?: boolean;
+  /** Further lines of the pair, not indented. */
+  readonly pairLines?: readonly string[];
+  readonly standby?: DovecotOptions;
+}
+
+/** What a command with `--json` printed. */
+// biome-ignore lint/suspicious/noExplicitAny: the shape is the operation's; a test reads what it needs.
+export type Printed = any;
+
+type State = ReadonlyMap<string, AccountDump>;
+
+interface Parts {
+  readonly live: Dovecot;
+  readonly standby: Dovecot;
+  readonly slapd: Slapd | undefined;
+  readonly folder: string;
+  readonly ports: { readonly api: number; readonly imap: number; readonly lmtp: number };
+}
+
+export class World {
+  readonly parts: Parts;
+  readonly configFile: string;
+  readonly config: Config;
+  #service: Running | undefined;
+
+  static async start(t: TestContext, options: WorldOptions = {}): Promise<World> {
+    const folder = temporaryDirectory('take-over', t).path;
+    const accounts = options.accounts ?? 3;
+    const ports = { api: await freePort(), imap: await freePort(), lmtp: await freePort() };
+    const push = (server: string) =>
+      options.push ? { push: { url: `http://127.0.0.1:${ports.api}/push/${server}`, timeoutMs: 2_500 } } : {};
+    const live = await startDovecot({ accounts, fsync: 'never', ...push('mail-a') });
+    t.after(() => live.stop());
+    const standby = await startDovecot({ accounts, fsync: 'never', ...push('mail-b'), ...options.standby });
+    t.after(() => standby.stop());
+    await fillDovecot(live, { messages: options.messages ?? 40, approxBytes: 1_500 });
+    const slapd =
+      options.directory === false
+        ? undefined
+        : await startSlapd({
+            folder: join(folder, 'slapd'),
+            accounts: live.accounts,
+            mailHost: live.address,
+          });
+    t.after(() => slapd?.stop());
+    const world = new World({ live, standby, slapd, folder, ports }, options);
+    t.after(() => world.#end());
+    return world;
+  }
+
+  private constructor(parts: Parts, options: WorldOptions) {
+    this.parts = parts;
+    mkdirSync(join(parts.folder, 'data'), { mode: 0o700 });
+    this.configFile = join(parts.folder, 'understudy.yaml');
+    writeFileSync(this.configFile, configuration(parts, options));
+    this.config = loadConfig(this.configFile);
+  }
+
+  async #end(): Promise<void> {
+    await this.#service?.kill9();
+    if (this.config.pairs[PAIR]?.rehome.length === 0) return;
+    await stopProxy(this.config, PAIR, { clock: systemClock, log: silentLog }).catch(() => {
+      // None was started.
+    });
+  }
+
+  get live(): Dovecot {
+    return this.parts.live;
+  }
+
+  get standby(): Dovecot {
+    return this.parts.standby;
+  }
+
+  get accounts(): readonly string[] {
+    return this.live.accounts;
+  }
+
+  get door(): { readonly imap: Place; readonly lmtp: Place } {
+    const { imap, lmtp } = this.parts.ports;
+    return { imap: { host: '127.0.0.1', port: imap }, lmtp: { host: '127.0.0.1', port: lmtp } };
+  }
+
+  begin(args: readonly string[], crashAt?: string): Running {
+    return start(this.configFile, args, crashAt === undefined ? {} : { crashAt });
+  }
+
+  run(...args: string[]): Promise<Ended> {
+    return this.begin(args).ended;
+  }
+
+  /** With `--json`; fails with what it said unless it ends with `status`. */
+  async json(status: number, ...args: string[]): Promise<Printed> {
+    const ended = await this.run(...args, '--json');
+    assert.equal(ended.status, status, `${args.join(' ')}: ${ended.stdout}\n${ended.stderr}`);
+    return JSON.parse(ended.stdout);
+  }
+
+  async shadow(): Promise<void> {
+    await this.json(0, 'shadow', 'mail-a', '--once');
+  }
+
+  /** Resolves when it answers. */
+  async startService(crashAt?: string): Promise<Running> {
+    const service = this.begin(['run'], crashAt);
+    this.#service = service;
+    const note = join(this.config.dataDir, 'service.json');
+    let ended: Ended | undefined;
+    void service.ended.then((value) => {
+      ended = value;
+    });
+    await until('the service is up', 30_000, () => {
+      if (ended !== undefined) assert.fail(ended.stderr);
+      return existsSync(note) && readFileSync(note, 'utf8').includes(`"pid":${service.child.pid},`);
+    });
+    return service;
+  }
+
+  login(server: Dovecot, account: string): ImapLogin {
+    return {
+      host: server.address,
+      port: server.imapPort,
+      user: server.masterLogin(account),
+      pass: server.masterSecret,
+    };
+  }
+
+  /** As a person connects: by the front door, with their own password. */
+  doorLogin(account: string): ImapLogin {
+    return { ...this.door.imap, user: account, pass: this.live.accountPassword(account) };
+  }
+
+  async dump(server: Dovecot): Promise<State> {
+    const all = new Map<string, AccountDump>();
+    for (const account of this.accounts) {
+      const dump = await dumpAccount(this.login(server, account));
+      all.set(account, new Map([...dump].filter(([, mailbox]) => mailbox.selectable)));
+    }
+    return all;
+  }
+
+  /** Hosts that the directory names, by account. */
+  async mailHosts(): Promise<Record<string, readonly string[]>> {
+    const { slapd } = this.parts;
+    assert.ok(slapd);
+    const directory = ldapDirectory({
+      url: slapd.url,
+      bindDn: slapd.bindDn,
+      bindSecret: slapd.bindSecret,
+      baseDn: slapd.baseDn,
+      accountFilter: '(objectClass=inetLocalMailRecipient)',
+      accountAttribute: 'uid',
+      serverAttribute: 'mailHost',
+    });
+    return Object.fromEntries((await directory.bindings()).map(({ account, values }) => [account, values]));
+  }
+
+  async assertBoundTo(server: Dovecot): Promise<void> {
+    const wanted = this.accounts.map((account) => [account, [server.address]]);
+    assert.deepEqual(await this.mailHosts(), Object.fromEntries(wanted));
+  }
+}
+
+interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+function configuration({ live, standby, slapd, folder, ports }: Parts, options: WorldOptions): string {
+  const server = (dovecot: Dovecot) => [
+    '    workload: mail',
+    `    host: ${dovecot.address}`,
+    `    imap: { port: ${dovecot.imapPort}, security: none, masterUser: ${dovecot.masterUser}, masterSecret: ${dovecot.masterSecret}, separator: "*" }`,
+    `    doveadm: { url: "${dovecot.doveadmUrl}", apiKey: ${dovecot.doveadmKey} }`,
+    `    services: { lmtp: ${dovecot.lmtpPort} }`,
+    ...(options.push ? ['    push: { mode: synchronous }'] : []),
+  ];
+  return [
+    `dataDir: ${join(folder, 'data')}`,
+    `api: { listen: "127.0.0.1:${ports.api}" }`,
+    'servers:',
+    '  mail-a:',
+    ...server(live),
+    slapd === undefined
+      ? `    accounts: { list: ${JSON.stringify(live.accounts)} }`
+      : '    accounts: { from: directory }',
+    '  mail-b:',
+    ...server(standby),
+    ...(slapd === undefined
+      ? []
+      : [
+          'directories:',
+          `  corp: { kind: ldap, url: "${slapd.url}", bindDn: "${slapd.bindDn}", bindSecret: ${slapd.bindSecret}, baseDn: "${slapd.baseDn}" }`,
+        ]),
+    'pairs:',
+    `  ${PAIR}:`,
+    '    live: mail-a',
+    '    standby: mail-b',
+    ...(slapd === undefined ? [] : ['    directory: corp']),
+    ...(options.warm ? ['    warm: true'] : []),
+    ...(options.door === false
+      ? []
+      : [
+          '    rehome:',
+          `      - { kind: proxy, listen: "127.0.0.1:${ports.imap}", to: imap, drain: 200ms }`,
+          `      - { kind: proxy, listen: "127.0.0.1:${ports.lmtp}", to: lmtp, drain: 200ms }`,
+        ]),
+    ...(options.pairLines ?? []).map((line) => `    ${line}`),
+    '',
+  ].join('\n');
+}
+
+/** Fails, naming differences, unless the two states hold the same for every client. */
+export function assertSame(expected: State, actual: State): void {
+  const differences = [...expected].flatMap(([account, dump]) =>
+    compareDumps(dump, actual.get(account) ?? new Map()).map((line) => `${account}: ${line}`),
+  );
+  assert.deepEqual(differences.slice(0, 20), []);
+}
+
+/** By LMTP; rejects unless it is acknowledged. */
+export async function deliver(place: Place, account: string, id: string): Promise<void> {
+  const lmtp = await connectLmtp({ ...place });
+  try {
+    await lmtp.deliver(messageOf(id), [account]);
+  } finally {
+    await lmtp.close();
+  }
+}
+
+export function messageOf(id: string): Buffer {
+  return Buffer.from(
+    `From: a@example.org\r\nTo: b@example.org\r\nSubject: ${id}\r\nMessage-ID: <${id}@understudy.example>\r\n\r\n${id}\r\n`,
+  );
+}
+
+export async function until(
+  what: string,
+  withinMs: number,
+  holds: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const began = performance.now();
+  while (!(await holds())) {
+    if (performance.now() - began > withinMs) assert.fail(`not within ${withinMs} ms: ${what}`);
+    await delay(50);
+  }
+}
