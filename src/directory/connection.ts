@@ -3,8 +3,8 @@
  * connection again by itself, without TLS of StartTLS and without the bind, and go on as anonymous.
  */
 import { readFile } from 'node:fs/promises';
-import { connect as connectTcp } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { Client, PresenceFilter, ResultCodeError } from 'ldapts';
 import { messageOf, type UnderstudyError } from '../lib/index.ts';
 import { directoryErrors } from './errors.ts';
@@ -33,14 +33,15 @@ export async function openConnection(options: LdapOptions, signal?: AbortSignal)
   signal?.throwIfAborted();
   const tls = await tlsOptions(options);
   const timeoutMs = options.timeoutMs ?? 30_000;
+  const sockets: Socket[] = [];
   const client = new Client({
     url: options.url,
     timeout: timeoutMs,
     connectTimeout: timeoutMs,
     // ldapts speaks TLS from the first byte to any URL when it is given TLS options.
     ...(options.url.startsWith('ldaps:') ? { tlsOptions: tls } : {}),
-    createConnection: once(connectTcp),
-    createSecureConnection: once(connectTls),
+    createConnection: once(sockets, connectTcp as (...args: unknown[]) => Socket) as typeof connectTcp,
+    createSecureConnection: once(sockets, connectSecurely) as typeof connectTls,
   });
   const abort = () => {
     // What is under way rejects by itself once the connection is gone.
@@ -49,8 +50,10 @@ export async function openConnection(options: LdapOptions, signal?: AbortSignal)
   signal?.addEventListener('abort', abort, { once: true });
   const close = async () => {
     signal?.removeEventListener('abort', abort);
-    // The answer is here or its error is; a goodbye that fails changes nothing.
-    await client.unbind().catch(() => {});
+    // The answer is here or its error is; a goodbye that fails changes nothing. Said to a socket that is closed already, it
+    // would wait for its timeout.
+    if (sockets.every(({ destroyed }) => !destroyed)) await client.unbind().catch(() => {});
+    for (const socket of sockets) socket.destroy();
   };
   let features: Promise<Features> | undefined;
   try {
@@ -115,14 +118,29 @@ async function readFeatures(client: Client): Promise<Features> {
   };
 }
 
-/** `connect` that can be called a single time. */
-function once<T extends (...args: never[]) => unknown>(connect: T): T {
+/** `connect` that can be called a single time, and notes its socket. */
+function once<A extends unknown[], S extends Socket>(sockets: Socket[], connect: (...args: A) => S) {
   let used = false;
-  return ((...args: Parameters<T>) => {
+  return (...args: A): S => {
     if (used) throw new Error('the connection was lost');
     used = true;
-    return connect(...args);
-  }) as T;
+    const socket = connect(...args);
+    sockets.push(socket);
+    return socket;
+  };
+}
+
+/**
+ * After StartTLS ldapts learns of the end of the connection from the socket below only, which TLS has taken over and which
+ * does not notice by itself: requests would wait for their timeout.
+ */
+function connectSecurely(
+  first: ConnectionOptions | number,
+  host?: string,
+  options?: ConnectionOptions,
+): TLSSocket {
+  if (typeof first === 'number') return connectTls(first, host, options);
+  return connectTls(first).once('close', () => first.socket?.destroy());
 }
 
 /** TLS compares it with the names in the certificate, where an IPv6 address has no brackets. */
