@@ -1,5 +1,5 @@
 /**
- * The demonstration from its first line to its last: seven steps, what they found, and everything ended again.
+ * The demonstration from its first line to its last: two acts, what they found, and everything ended again.
  */
 import { chmodSync } from 'node:fs';
 import { counted, duration, systemClock } from '../lib/index.ts';
@@ -9,9 +9,10 @@ import { temporaryDirectory } from './dovecot/index.ts';
 import { tellHowToGoOn } from './going-on.ts';
 import type { DemoOptions } from './options.ts';
 import { meetRequirements } from './requirements.ts';
-import { disasterTable, type Results } from './results.ts';
+import { disasterTable, type Results, takeOverTable } from './results.ts';
 import { Screen } from './screen.ts';
 import { type Begun, everydayLife, firstShadow, lastProof, setUpServer } from './steps.ts';
+import { setTheStage, takeOver } from './takeover/index.ts';
 
 /** Differences listed at the end. */
 const SHOWN_MOST = 20;
@@ -41,11 +42,13 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 
 async function tell(begun: Begun): Promise<Results> {
   const { options, folder, screen, clock } = begun;
-  screen.line('Understudy: a real mail server, its near-line service, and three disasters.');
+  screen.line(
+    'Understudy: a real mail server and its near-line service. Act one: three disasters. Act two: the server dies.',
+  );
   screen.line(
     `All of it is in ${folder} and ends with this command${options.keep ? '' : ' (--keep leaves it running)'}.`,
   );
-  const { dovecot, filled, commands } = await setUpServer(begun);
+  const { dovecot, filled, commands, listen } = await setUpServer(begun);
   const { nearLine, baseline } = await firstShadow(begun, filled);
   const running = await everydayLife(begun, {
     screen,
@@ -70,6 +73,9 @@ async function tell(begun: Begun): Promise<Results> {
     ...life.brokenPromises,
     ...(certificate.equal ? [] : ['understudy verify found differences']),
   ];
+  const stage = await setTheStage(begun, running, listen);
+  const takenOver = await takeOver(begun, running, stage);
+  differences.push(...takenOver.differences);
   const results: Results = {
     ok: differences.length === 0,
     seed: options.seed,
@@ -78,12 +84,13 @@ async function tell(begun: Begun): Promise<Results> {
     life,
     disasters,
     certificate,
+    takeOver: takenOver,
     differences,
     elapsedMs: Math.round(screen.elapsedMs),
   };
   conclude(screen, results);
   if (options.json) process.stdout.write(`${JSON.stringify(results)}\n`);
-  if (options.keep) tellHowToGoOn(screen, { folder, dovecot, nearLine });
+  if (options.keep) tellHowToGoOn(screen, { folder, dovecot, ...stage });
   return results;
 }
 
@@ -91,8 +98,12 @@ function conclude(screen: Screen, results: Results): void {
   screen.line();
   screen.block(disasterTable(results.disasters));
   screen.line();
+  screen.block(takeOverTable(results.takeOver));
+  screen.line();
   if (results.ok) {
-    screen.good(`Everything came back as it was; in ${duration(results.elapsedMs)} altogether.`);
+    screen.good(
+      `Everything came back as it was, and the standby is the server now; in ${duration(results.elapsedMs)} altogether.`,
+    );
     return;
   }
   screen.bad(`${counted(results.differences.length, 'difference')}:`);

@@ -12,13 +12,13 @@ export const demoErrors = defineErrors({
   DEMO_PACKAGES_MISSING: {
     kind: 'refused',
     retry: 'after-repair',
-    summary: 'The mail server that `demo` starts is not installed, and could not be installed.',
-    remedy: 'Install dovecot-core, dovecot-imapd and dovecot-lmtpd (Dovecot 2.3, as in Debian 12).',
+    summary: 'A server that `demo` starts is not installed, and could not be installed.',
+    remedy: 'Install dovecot-core, dovecot-imapd, dovecot-lmtpd (Dovecot 2.3, as in Debian 12) and slapd.',
   },
   DEMO_SERVER_FAILED: {
     kind: 'failed',
     retry: 'after-repair',
-    summary: 'The mail server of `demo` did not come up.',
+    summary: 'A mail server of `demo`, or its directory, did not come up.',
     remedy: 'Its own words are in the message; a Dovecot other than 2.3 does not know this configuration.',
   },
   DEMO_SERVICE_FAILED: {

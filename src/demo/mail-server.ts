@@ -1,4 +1,4 @@
-/** The live server of the demonstration: a real Dovecot with several accounts full of generated mail. */
+/** The mail servers of the demonstration: real Dovecots with the same accounts; the live one is full of generated mail. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { bytes, counted, messageOf, number } from '../lib/index.ts';
@@ -8,14 +8,15 @@ import type { Screen } from './screen.ts';
 
 export const ACCOUNTS = ['anna', 'ben', 'clara', 'dmitri', 'emi', 'farid'] as const;
 
-/** Starts it in `folder`, which must exist; it posts changes to `pushUrl`. Error: DEMO_SERVER_FAILED. */
+/** Starts it in its own folder below `folder`, which must exist; it posts changes to the URL. Error: DEMO_SERVER_FAILED. */
 export async function startMailServer(
   folder: string,
+  name: string,
   push: { readonly url: string; readonly timeoutMs: number },
 ): Promise<Dovecot> {
   try {
     // Where INBOX can be renamed, a lost one comes back with every UID, although new mail came since.
-    return await startDovecot({ folder: join(folder, 'mail-a'), accounts: ACCOUNTS, format: 'sdbox', push });
+    return await startDovecot({ folder: join(folder, name), accounts: ACCOUNTS, format: 'sdbox', push });
   } catch (error) {
     throw demoErrors.make('DEMO_SERVER_FAILED', messageOf(error), { cause: error });
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Outputs } from '../api/index.ts';
 import type { Clock } from '../lib/index.ts';
 import { nodeCommand } from './commands.ts';
+import type { Slapd } from './directory/index.ts';
 import {
   type Dovecot,
   freePort,
@@ -17,10 +18,13 @@ import {
 import { demoErrors } from './errors.ts';
 
 export const SERVER = 'mail-a';
+export const STANDBY = 'mail-b';
+export const PAIR = 'mail';
 /** Longest wait of the mail server for the journal; then it is let go on and counted. */
 export const PUSH_TIMEOUT_MS = 3_000;
 
 const UP_WITHIN_MS = 30_000;
+const STOP_WITHIN_MS = 10_000;
 const USUAL_PORT = 7700;
 
 /** An address for the service, chosen before it runs, since the mail server's push script names it. */
@@ -29,23 +33,37 @@ export async function chooseListenAddress(): Promise<string> {
   return address === undefined ? `127.0.0.1:${await freePort()}` : `${address}:${USUAL_PORT}`;
 }
 
-export function pushUrl(listen: string): string {
-  return `http://${listen}/push/${SERVER}`;
+export function pushUrl(listen: string, server = SERVER): string {
+  return `http://${listen}/push/${server}`;
 }
 
-/** Writes understudy.yaml and the secrets beside it. */
-export function writeConfiguration(folder: string, listen: string, dovecot: Dovecot): void {
+/** What the second act adds to the configuration. */
+export interface TakeOverSetting {
+  readonly standby: Dovecot;
+  readonly directory: Slapd;
+  readonly door: Door;
+}
+
+/** Where clients connect for ever. */
+export interface Door {
+  readonly address: string;
+  readonly imapPort: number;
+  readonly lmtpPort: number;
+}
+
+/** Writes understudy.yaml and the secrets beside it. May be repeated. */
+export function writeConfiguration(
+  folder: string,
+  listen: string,
+  live: Dovecot,
+  setting?: TakeOverSetting,
+): void {
   const secret = (name: string, text: string) =>
     writeFileSync(join(folder, name), `${text}\n`, { mode: 0o600 });
-  secret('master-secret', dovecot.masterSecret);
-  secret('doveadm-key', dovecot.doveadmKey);
-  writeFileSync(
-    join(folder, 'understudy.yaml'),
-    `site: demo
-dataDir: data
-api: { listen: "${listen}" }
-servers:
-  ${SERVER}:
+  secret('master-secret', live.masterSecret);
+  secret('doveadm-key', live.doveadmKey);
+  if (setting) secret('directory-secret', setting.directory.bindSecret);
+  const server = (name: string, dovecot: Dovecot, more: string) => `  ${name}:
     workload: mail
     host: ${dovecot.address}
     imap:
@@ -55,13 +73,41 @@ servers:
       masterSecret: "\${file:master-secret}"
       separator: "*"
     doveadm: { url: "${dovecot.doveadmUrl}", apiKey: "\${file:doveadm-key}" }
-    accounts: { list: [${dovecot.accounts.join(', ')}] }
+    services: { lmtp: ${dovecot.lmtpPort} }
     # The server says itself what changes, and waits until the journal has it.
     push: { mode: synchronous, timeout: ${PUSH_TIMEOUT_MS}ms }
     # What no push tells (files removed on disk) is found by the sweep.
     shadow: { sweep: 2s, watch: 0, burst: { least: 20 } }
+${more}`;
+  const accounts = setting ? '{ from: directory }' : `{ list: [${live.accounts.join(', ')}] }`;
+  const parts = [
+    `site: demo\ndataDir: data\napi: { listen: "${listen}" }\nservers:\n`,
+    server(SERVER, live, `    accounts: ${accounts}\n`),
+  ];
+  if (setting) {
+    const { standby, directory, door } = setting;
+    parts.push(
+      server(STANDBY, standby, ''),
+      `directories:
+  people:
+    kind: ldap
+    url: ${directory.url}
+    bindDn: ${directory.bindDn}
+    bindSecret: "\${file:directory-secret}"
+    baseDn: ${directory.baseDn}
+pairs:
+  ${PAIR}:
+    live: ${SERVER}
+    standby: ${STANDBY}
+    directory: people
+    warm: true
+    rehome:
+      - { kind: proxy, listen: "${door.address}:${door.imapPort}", to: imap }
+      - { kind: proxy, listen: "${door.address}:${door.lmtpPort}", to: lmtp }
 `,
-  );
+    );
+  }
+  writeFileSync(join(folder, 'understudy.yaml'), parts.join(''));
 }
 
 export class NearLine {
@@ -81,13 +127,13 @@ export class NearLine {
     readonly begun: (stop: () => Promise<void>) => void;
   }): Promise<NearLine> {
     const { folder, clock, signal } = parts;
-    mkdirSync(join(folder, 'data'), { mode: 0o700 });
+    mkdirSync(join(folder, 'data'), { mode: 0o700, recursive: true });
     const [node, ...args] = nodeCommand(parts.entry);
     const group = startProcessGroup(node, [...args, 'run'], {
       cwd: folder,
       logFile: join(folder, 'service.log'),
     });
-    parts.begun(() => group.stop({ graceMs: 10_000 }));
+    parts.begun(() => group.stop({ graceMs: STOP_WITHIN_MS }));
     const deadline = clock.monotonicMs() + UP_WITHIN_MS;
     for (;;) {
       signal.throwIfAborted();
@@ -106,6 +152,19 @@ export class NearLine {
     this.#signal = signal;
     this.url = url;
     this.#token = readFileSync(join(folder, 'data', 'api-token'), 'utf8').trim();
+  }
+
+  /** Ends it as an operator does. May be repeated. */
+  stop(): Promise<void> {
+    return this.#group.stop({ graceMs: STOP_WITHIN_MS });
+  }
+
+  /** The part of `status` that is about the pair. */
+  async pairStatus(): Promise<Outputs['status']['pairs'][number]> {
+    const { pairs } = (await this.#operate('status', {})) as Outputs['status'];
+    const [pair] = pairs;
+    if (pair === undefined) throw failed('its status names no pair', this.#group);
+    return pair;
   }
 
   /** The one server's part of `status`. */

@@ -2,7 +2,7 @@
 import { haveApt, installPackages, missingPackages } from './dovecot/index.ts';
 import { demoErrors } from './errors.ts';
 
-const PACKAGES = ['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd'];
+const PACKAGES = ['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'slapd'];
 
 /** Errors: DEMO_NEEDS_ROOT, DEMO_PACKAGES_MISSING. May be repeated. */
 export function meetRequirements(say: (text: string) => void): void {

@@ -1,6 +1,7 @@
 /** What the demonstration found, as `--json` gives it, and the table that ends it. */
 import { bytes, counted, duration, table } from '../lib/index.ts';
 import type { DisasterResult } from './disasters/index.ts';
+import type { TakeOverResult } from './takeover/index.ts';
 
 export interface Results {
   /** Every comparison holds. */
@@ -26,6 +27,7 @@ export interface Results {
   };
   /** `understudy verify` at the end; its exit status and what it printed. */
   readonly certificate: { readonly equal: boolean; readonly text: string };
+  readonly takeOver: TakeOverResult;
   /** Everything that is not as it should be, one line each. */
   readonly differences: readonly string[];
   readonly elapsedMs: number;
@@ -66,6 +68,36 @@ export function disasterTable({ message, mailbox, account }: Results['disasters'
       row('an account wiped on disk', account, kept(account)),
     ],
     [2, 3, 4, 6, 7],
+  );
+}
+
+export function takeOverTable(result: TakeOverResult): string {
+  const sorted = result.outages.map(({ outageMs }) => outageMs).sort((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  return table(
+    [
+      'disaster',
+      'clients',
+      'outage, median',
+      'longest',
+      'RTO',
+      'lost (RPO)',
+      'UIDs and all else kept',
+      'differences',
+    ],
+    [
+      [
+        'the server killed',
+        String(result.outages.length),
+        duration(median),
+        duration(sorted.at(-1) ?? 0),
+        duration(result.allBackMs),
+        `${result.lost} of ${result.acknowledged}`,
+        `${result.same} of ${result.messages}`,
+        String(result.differences.length),
+      ],
+    ],
+    [1, 2, 3, 4, 7],
   );
 }
 

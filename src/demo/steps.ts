@@ -34,11 +34,14 @@ export interface Begun {
 /** 1. A mail server, full of mail, that will tell the near-line service what changes. */
 export async function setUpServer(
   begun: Begun,
-): Promise<{ dovecot: Dovecot; filled: Filled; commands: Commands }> {
+): Promise<{ dovecot: Dovecot; filled: Filled; commands: Commands; listen: string }> {
   const { options, folder, screen, clock, cleanUp } = begun;
   screen.step(`A mail server with ${ACCOUNTS.length} accounts`);
   const listen = await chooseListenAddress();
-  const dovecot = await startMailServer(folder, { url: pushUrl(listen), timeoutMs: PUSH_TIMEOUT_MS + 500 });
+  const dovecot = await startMailServer(folder, SERVER, {
+    url: pushUrl(listen),
+    timeoutMs: PUSH_TIMEOUT_MS + 500,
+  });
   cleanUp.add('the mail server', () => dovecot.stop());
   options.signal.throwIfAborted();
   screen.note(
@@ -47,7 +50,7 @@ export async function setUpServer(
   const filled = await fillMailServer(dovecot, options, screen);
   writeConfiguration(folder, listen, dovecot);
   const commands = new Commands({ folder, entry: options.entry, screen, clock, signal: options.signal });
-  return { dovecot, filled, commands };
+  return { dovecot, filled, commands, listen };
 }
 
 /** 2. The service starts, and reads everything into its journal. */
@@ -121,7 +124,7 @@ export async function everydayLife(
   return { ...running, deliveries, client };
 }
 
-/** 7. All is quiet; the certificate, and every promise that the server gave. */
+/** 7. All is quiet; the certificate, and every promise that the server gave. The first act ends. */
 export async function lastProof(
   running: Running,
   disasters: Results['disasters'],

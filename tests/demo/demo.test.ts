@@ -15,7 +15,7 @@ import { temporaryDirectory } from '../lab/temp.ts';
 
 const skip =
   process.getuid?.() === 0
-    ? (requirePackages(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd']) ?? false)
+    ? (requirePackages(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'slapd']) ?? false)
     : 'needs root, as the demonstration does';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
@@ -45,6 +45,16 @@ describe('understudy demo', { skip }, () => {
     assert.equal(certificate.equal, true);
     assert.match(certificate.text, /mail-a equals its replica[\s\S]*digest [0-9a-f]{64}/);
     assert.equal(server.messages, 300);
+
+    const { takeOver } = results;
+    assert.equal(takeOver.status, 0);
+    assert.equal(takeOver.outages.length, 13);
+    assert.ok(
+      takeOver.outages.every(({ toMs }) => toMs !== undefined),
+      'every client goes on',
+    );
+    assert.equal(takeOver.same, takeOver.messages);
+    assert.ok(takeOver.acknowledged > 20 && takeOver.messages >= 300, JSON.stringify(takeOver));
 
     // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what the test looks for
     assert.doesNotMatch(demo.told(), /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
