@@ -40,6 +40,9 @@ export async function accountFindings(
       ([account, { error }]) => error !== undefined && accounts.includes(account),
     );
     if (refused.length > 0 || logins.size === 0) return [];
+    if (accounts.every((account) => logins.has(account))) {
+      return [green(subject, `all ${accounts.length} accounts`)];
+    }
     return [
       amber(
         subject,
@@ -69,7 +72,7 @@ export async function accountFindings(
       red(
         subject,
         `${missing.length} of ${accounts.length} accounts are unknown to ${server}: ${named(missing)}`,
-        `Create them on ${server}, or let it ask the directory that ${server}'s pair names.`,
+        `Create them on ${server}, or let it take its users from where the live server does.`,
       ),
     ];
   } catch (error) {

@@ -183,28 +183,6 @@ export async function checkAll(
   ]);
 }
 
-/** What stands against a plan: as `checkPair`, where for a failover a live server that is gone is no reason against it. */
-export async function takeOverFindings(
-  ports: ReadinessPorts,
-  pair: string,
-  kind: 'failover' | 'switchover',
-  options: ReadinessOptions = {},
-): Promise<readonly Finding[]> {
-  const findings = await checkPair(ports, pair, options);
-  if (kind === 'switchover') return findings;
-  return findings.map((finding) =>
-    finding.state === 'red' && (finding.id.startsWith('live.') || finding.id === 'journal')
-      ? softened(finding)
-      : finding,
-  );
-}
-
-function softened(finding: Finding): Finding {
-  // Without any replica there is nothing to fail over to.
-  if (finding.detail.startsWith('there is no replica')) return finding;
-  return { ...finding, state: 'amber' };
-}
-
 /** A server that is not reached is told once: what else failed for that is no news. */
 function withoutEchoes(findings: readonly Finding[]): readonly Finding[] {
   const gone = findings.filter(({ id, state }) => id.endsWith('.imap') && state === 'red');

@@ -33,7 +33,7 @@ export async function doorFindings(
   if (stats !== undefined) {
     const { state } = stats;
     if (state.mode === 'open' && state.server === place.acting) {
-      return [green(subject, `${named(listens)} lead to ${place.acting}`)];
+      return [green(subject, `to ${place.acting}, from ${named(listens)}`)];
     }
     const is =
       state.mode === 'closed'
@@ -64,7 +64,7 @@ export async function doorFindings(
   return [
     amber(
       subject,
-      `it does not run; ${named(listens)} are free`,
+      `it does not run; free to listen on: ${named(listens)}`,
       `Start it, and let clients connect to it before the day: understudy proxy ${place.name}`,
     ),
   ];
