@@ -51,11 +51,6 @@ const adapters: Adapters = {
 
   mail: () => import('./workloads/mail/index.ts'),
 
-  async directory(config, host) {
-    const directory = await openDirectory(config);
-    return { listAccounts: (signal) => directory.listAccounts(host, signal) };
-  },
-
   async openControl(config, log) {
     const { ControlJournal, controlDirOf } = await import('./control/index.ts');
     const dir = controlDirOf(config.dataDir);

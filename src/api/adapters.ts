@@ -9,7 +9,6 @@ import type { Directory } from '../directory/index.ts';
 import type { Clock, Log, ProgressListener } from '../lib/index.ts';
 import type { PlanKinds } from '../plans/index.ts';
 import type {
-  AccountDirectory,
   ActionOptions,
   MailDeps,
   RestoreReport,
@@ -19,6 +18,7 @@ import type {
   VerifyReport,
   VerifyRequest,
 } from '../workloads/mail/index.ts';
+import type { StandbyDeps } from '../workloads/mail/standby/index.ts';
 import type { HeldBurst, WarmDeps, WarmEngine, WarmPlace } from '../workloads/mail/warm/index.ts';
 import type { PlanWiring } from './plans.ts';
 
@@ -28,6 +28,7 @@ export interface MailWorkload {
   restoreMail(deps: MailDeps, request: RestoreRequest, options: ActionOptions): Promise<RestoreReport>;
   verifyMail(deps: MailDeps, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
   readonly bringUp: WarmDeps['bringUp'];
+  verifyAgainst(deps: StandbyDeps, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
   startWarm(deps: WarmDeps): WarmEngine;
   heldBursts(place: WarmPlace): HeldBurst[];
   acceptHeld(place: WarmPlace, account?: string): HeldBurst[];
@@ -53,8 +54,6 @@ export interface Adapters {
   /** @throws CATALOG_VAULT_MISSING, CATALOG_MISSING, JOURNAL_… */
   openReader(place: VaultPlace): Promise<VaultReader>;
   mail(): Promise<MailWorkload>;
-  /** The directory, asked for the accounts of the server with this `host`. */
-  directory(config: DirectoryConfig, host: string): Promise<AccountDirectory>;
   openDirectory(config: DirectoryConfig): Promise<Directory>;
   /** The control journal, for its one writer. @throws CONTROL_LOCKED, CONTROL_UNWRITABLE, CONTROL_DAMAGED, JOURNAL_… */
   openControl(config: Config, log: Log): Promise<ControlJournal>;

@@ -16,6 +16,7 @@ import type {
   VerifyReport,
   VerifyRequest,
 } from '../workloads/mail/index.ts';
+import type { BringUpReport, BringUpRequest } from '../workloads/mail/standby/index.ts';
 import type { HeldBurst, WarmStatus } from '../workloads/mail/warm/index.ts';
 import type { PlanActions } from './plans.ts';
 
@@ -85,6 +86,20 @@ export interface MailActions {
   shadowOnce(server: string, options: ActionOptions): Promise<ShadowSummary>;
   restore(server: string, request: RestoreRequest, options: ActionOptions): Promise<RestoreReport>;
   verify(server: string, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
+  /** Brings `target` to what the replica of `source` says. @throws CONFIG_UNKNOWN_SERVER, CATALOG_VAULT_MISSING, API_TARGET_SERVES */
+  bringUp(
+    source: string,
+    target: string,
+    request: BringUpRequest,
+    options: ActionOptions,
+  ): Promise<BringUpReport>;
+  /** Compares `target` with the replica of `source`. @throws CONFIG_UNKNOWN_SERVER, CATALOG_VAULT_MISSING */
+  verifyAgainst(
+    source: string,
+    target: string,
+    request: VerifyRequest,
+    options: ActionOptions,
+  ): Promise<VerifyReport>;
   /** How the following goes; undefined where nothing follows the server now. */
   status(server: string): Promise<LiveStatus | undefined>;
 }

@@ -65,6 +65,13 @@ export const apiErrors = defineErrors({
       'The thread that keeps this server’s vault is not up: starting, or stopped by an error that its log tells.',
     remedy: 'See `understudy status` for the error; the service tries again by itself.',
   },
+  API_TARGET_SERVES: {
+    kind: 'refused',
+    retry: 'never',
+    summary: 'The server that was to be brought up is shadowed itself, so it serves people now.',
+    remedy:
+      'Name a server without `accounts` in the configuration, a standby; to bring mail back to where it was lost, leave `--to` out.',
+  },
   API_STANDBY_NOT_WARM: {
     kind: 'refused',
     retry: 'later',

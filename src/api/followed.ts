@@ -28,11 +28,16 @@ export function followedServers(config: Config, control: ControlView): readonly 
   return [...wanted.values()];
 }
 
-/** The standbys that are kept warm: those whose pair is as the configuration says, while they do not act. */
+/**
+ * The standbys that are kept warm: those whose pair is as the configuration says, while they act for nobody. (One that acts for some
+ * accounts only must not be written to for those, and rests as a whole.)
+ */
 export function warmPairs(config: Config, control: ControlView): readonly WarmPair[] {
-  return Object.entries(config.pairs).flatMap(([pair, { warm, live, standby }]) =>
-    warm && rolesOf(config, control, pair).acting === live ? [{ pair, source: live, target: standby }] : [],
-  );
+  return Object.entries(config.pairs).flatMap(([pair, { warm, live, standby }]) => {
+    const moved = movedAccounts(control, pair)?.accounts.length ?? 0;
+    const rests = !warm || moved > 0 || rolesOf(config, control, pair).acting !== live;
+    return rests ? [] : [{ pair, source: live, target: standby }];
+  });
 }
 
 /**

@@ -5,10 +5,13 @@ import type { Vault } from '../catalog/index.ts';
 import { type Config, checkSecrets, directoryOf, pairNamed, serverNamed } from '../config/index.ts';
 import type { Log } from '../lib/index.ts';
 import type { MailDeps } from '../workloads/mail/index.ts';
+import type { StandbyDeps } from '../workloads/mail/standby/index.ts';
 import type { WarmPlace } from '../workloads/mail/warm/index.ts';
 import type { Adapters } from './adapters.ts';
+import { boundAccounts } from './bound-accounts.ts';
 import type { Core } from './core.ts';
 import { apiErrors } from './errors.ts';
+import { asFollowed, followedServers } from './followed.ts';
 import { planActionsInProcess } from './plans.ts';
 
 export interface CoreParts {
@@ -62,6 +65,12 @@ export function inProcessCore(parts: CoreParts): Core {
         withDeps(server, (mail, deps) => mail.restoreMail(deps, request, options)),
       verify: (server, request, options) =>
         withDeps(server, (mail, deps) => mail.verifyMail(deps, request, options)),
+      bringUp: async (source, target, request, options) => {
+        if (!request.dryRun) await refuseServing(target);
+        return withTarget(source, target, (mail, deps) => mail.bringUp(deps, request, options));
+      },
+      verifyAgainst: (source, target, request, options) =>
+        withTarget(source, target, (mail, deps) => mail.verifyAgainst(deps, request, options)),
       status: async () => undefined,
     },
     warm: {
@@ -95,6 +104,37 @@ export function inProcessCore(parts: CoreParts): Core {
         memoryFile: warmMemoryFile(config, pair, live),
         burst: serverNamed(config, live).shadow.burst,
       }),
+    );
+  }
+
+  async function withTarget<T>(
+    source: string,
+    target: string,
+    work: (mail: Awaited<ReturnType<Adapters['mail']>>, deps: StandbyDeps) => Promise<T>,
+  ): Promise<T> {
+    const targetConfig = serverNamed(asFollowed(config, target), target);
+    checkSecrets(targetConfig);
+    const mail = await adapters.mail();
+    return core.withReader(source, (reader) =>
+      work(mail, {
+        source,
+        reader,
+        target,
+        config: targetConfig,
+        clock: adapters.clock,
+        log: log.child({ source, target }),
+      }),
+    );
+  }
+
+  /** Whose people work on it now is no place to bring another server's mail to. */
+  async function refuseServing(target: string): Promise<void> {
+    serverNamed(config, target);
+    const followed = followedServers(config, await adapters.readControl(config));
+    if (!followed.some(({ server }) => server === target)) return;
+    throw apiErrors.make(
+      'API_TARGET_SERVES',
+      `${target} is shadowed itself: people work on it, so the mail of another server is not brought there`,
     );
   }
 
@@ -142,7 +182,13 @@ export async function mailDeps(parts: CoreParts, server: string, vault: Vault): 
     log: serverLog,
     ...(directoryConfig === undefined
       ? {}
-      : { directory: await adapters.directory(directoryConfig, serverConfig.host) }),
+      : {
+          directory: boundAccounts(await adapters.openDirectory(directoryConfig), config, server, () =>
+            vault.catalog
+              .accounts()
+              .flatMap(({ account, goneLsn }) => (goneLsn === undefined ? [account] : [])),
+          ),
+        }),
   };
 }
 

@@ -3,11 +3,53 @@ import { defineOperation } from '../operation.ts';
 import { resolveAt } from './moment.ts';
 import { account, at, count, lsn, mailbox, problems, server } from './shapes.ts';
 
+/** What was done on another server than the one whose replica it is. */
+const broughtUp = z.object({
+  accounts: count,
+  mailboxes: count,
+  flagsSet: count,
+  kept: z
+    .array(
+      z.object({
+        account: z.string(),
+        mailbox: z.string(),
+        into: z.string(),
+        uids: z.string(),
+        messages: count,
+      }),
+    )
+    .readonly()
+    .describe('What only that server held: moved to another mailbox, never removed.'),
+  repaired: z
+    .array(
+      z.object({
+        what: z.string(),
+        account: z.string(),
+        mailbox: z.string().optional(),
+        count,
+        found: z.string().optional(),
+        wanted: z.string().optional(),
+      }),
+    )
+    .readonly(),
+  notKept: z
+    .array(
+      z.object({
+        what: z.string(),
+        why: z.string(),
+        account: z.string().optional(),
+        mailbox: z.string().optional(),
+      }),
+    )
+    .readonly()
+    .describe('Identity that that server cannot keep.'),
+});
+
 export const restore = defineOperation({
   name: 'restore',
   permission: 'restore',
   summary:
-    'Bring back what a server lost: messages, a mailbox, an account or everything, as of any moment; nothing it holds now is overwritten or doubled.',
+    'Bring back what a server lost: messages, a mailbox, an account or everything, as of any moment; nothing it holds now is overwritten or doubled. With `--to`, bring another server to what the replica says.',
   input: z
     .strictObject({
       server,
@@ -33,6 +75,14 @@ export const restore = defineOperation({
         .meta({
           value: 'MAILBOX',
         }),
+      to: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'Bring this other server of the configuration to what the replica says, with UIDs and all; what only it holds is moved aside.',
+        )
+        .meta({ value: 'SERVER' }),
       dryRun: z.boolean().default(false).describe('Say what would be done, and change nothing.'),
     })
     .superRefine((input, context) => {
@@ -44,6 +94,9 @@ export const restore = defineOperation({
       needs('mailbox', 'account');
       needs('uid', 'mailbox');
       needs('into', 'mailbox');
+      if (input.to !== undefined && input.mailbox !== undefined) {
+        context.addIssue({ code: 'custom', path: ['to'], message: 'takes whole accounts, not a mailbox' });
+      }
     }),
   output: z.object({
     server: z.string(),
@@ -73,6 +126,8 @@ export const restore = defineOperation({
     bytesRestored: count,
     elapsedMs: z.number(),
     hint: z.string().optional(),
+    to: z.string().optional(),
+    standby: broughtUp.optional().describe('With `to`: what was done there; `mailboxes` is empty then.'),
     problems,
   }),
   positional: ['server'],
@@ -81,12 +136,27 @@ export const restore = defineOperation({
   confirmation: (input) =>
     input.dryRun
       ? undefined
-      : `Restore ${input.uid === undefined ? '' : `UID ${input.uid} of `}${input.mailbox ?? 'all mailboxes'} of ${input.account ?? 'all accounts'} to ${input.server}, as of ${input.at ?? 'now'}?`,
+      : `Restore ${input.uid === undefined ? '' : `UID ${input.uid} of `}${input.mailbox ?? 'all mailboxes'} of ${input.account ?? 'all accounts'} to ${placeOf(input)}, as of ${input.at ?? 'now'}?`,
   sentence: (input) =>
-    `${input.dryRun ? 'tried out to restore' : 'restored'} ${input.uid === undefined ? '' : `UID ${input.uid} of `}${input.mailbox ?? 'all mailboxes'} of ${input.account ?? 'all accounts'} to ${input.server} as of ${input.at ?? 'now'}`,
+    `${input.dryRun ? 'tried out to restore' : 'restored'} ${input.uid === undefined ? '' : `UID ${input.uid} of `}${input.mailbox ?? 'all mailboxes'} of ${input.account ?? 'all accounts'} to ${placeOf(input)} as of ${input.at ?? 'now'}`,
   outcome: (output) => (output.problems.length > 0 ? 'partial' : 'done'),
   async handler(core, input, context) {
     const at = input.at === undefined ? {} : { at: (await resolveAt(core, input.server, input.at)).lsn };
+    if (input.to !== undefined) {
+      const accounts = input.account === undefined ? {} : { accounts: [input.account] };
+      const request = { ...at, ...accounts, dryRun: input.dryRun };
+      const {
+        kept,
+        repaired,
+        notKept,
+        accounts: done,
+        mailboxes,
+        flagsSet,
+        ...report
+      } = await core.mail.bringUp(input.server, input.to, request, context);
+      const standby = { accounts: done, mailboxes, flagsSet, kept, repaired, notKept };
+      return { server: input.server, to: input.to, mailboxes: [], ...report, standby };
+    }
     const report = await core.mail.restore(
       input.server,
       {
@@ -102,3 +172,7 @@ export const restore = defineOperation({
     return { server: input.server, ...report };
   },
 });
+
+function placeOf({ server, to }: { server: string; to?: string | undefined }): string {
+  return to === undefined ? server : `${to}, from the replica of ${server}`;
+}

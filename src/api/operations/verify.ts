@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { serverNamed } from '../../config/index.ts';
+import type { VerifyRequest } from '../../workloads/mail/index.ts';
 import { defineOperation } from '../operation.ts';
 import { resolveAt } from './moment.ts';
 import { account, at, count, lsn, problems, server } from './shapes.ts';
@@ -12,6 +13,12 @@ export const verify = defineOperation({
   input: z.strictObject({
     server,
     account: account.optional(),
+    against: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Compare this other server of the configuration with the replica, a standby.')
+      .meta({ value: 'SERVER' }),
     at: at.optional().describe('Compare with the replica as of this moment. Default: its last commit.'),
     sample: z
       .int()
@@ -21,6 +28,7 @@ export const verify = defineOperation({
   }),
   output: z.object({
     server: z.string(),
+    against: z.string().optional(),
     equal: z.boolean(),
     certificate: z.object({
       server: z.string(),
@@ -53,22 +61,26 @@ export const verify = defineOperation({
   positional: ['server'],
   placement: 'needs-vault-writer',
   longRunning: true,
-  sentence: (input) => `compared ${input.server} with its replica`,
+  sentence: ({ server, against }) =>
+    against === undefined
+      ? `compared ${server} with its replica`
+      : `compared ${against} with the replica of ${server}`,
   // A difference is certain, a problem is only what could not be compared.
   outcome: (output) =>
     output.differenceCount > 0 ? 'differs' : output.problems.length > 0 ? 'partial' : 'done',
   async handler(core, input, context) {
     serverNamed(core.config, input.server);
     const moment = input.at === undefined ? undefined : await resolveAt(core, input.server, input.at);
-    const report = await core.mail.verify(
-      input.server,
-      {
-        bodies: input.sample === undefined ? 'all' : { sample: input.sample },
-        ...(moment === undefined ? {} : { at: moment.lsn }),
-        ...(input.account === undefined ? {} : { account: input.account }),
-      },
-      context,
-    );
-    return { server: input.server, ...report };
+    const request: VerifyRequest = {
+      bodies: input.sample === undefined ? 'all' : { sample: input.sample },
+      ...(moment === undefined ? {} : { at: moment.lsn }),
+      ...(input.account === undefined ? {} : { account: input.account }),
+    };
+    if (input.against !== undefined) {
+      serverNamed(core.config, input.against);
+      const report = await core.mail.verifyAgainst(input.server, input.against, request, context);
+      return { server: input.server, against: input.against, ...report };
+    }
+    return { server: input.server, ...(await core.mail.verify(input.server, request, context)) };
   },
 });

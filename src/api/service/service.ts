@@ -129,6 +129,8 @@ function mainThreadCore(
       shadowOnce: elsewhere,
       restore: elsewhere,
       verify: elsewhere,
+      bringUp: elsewhere,
+      verifyAgainst: elsewhere,
       status: async (server) => vaults.get(server)?.status(),
     },
     warm: {

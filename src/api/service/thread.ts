@@ -168,6 +168,8 @@ function vaultThreadCore(parts: CoreParts, server: string, following: () => Foll
         const { mail, deps } = following();
         return mail.verifyMail(deps, request, options);
       },
+      bringUp: base.mail.bringUp,
+      verifyAgainst: base.mail.verifyAgainst,
       status: base.mail.status,
     },
   };
