@@ -1,5 +1,5 @@
 import type { Outputs } from '../../api/index.ts';
-import { bytes, counted, duration, number, table } from '../../lib/index.ts';
+import { bytes, counted, duration, number, table, visible } from '../../lib/index.ts';
 import { printProblems } from './problems.ts';
 
 export function printRestore(output: Outputs['restore']): string {
@@ -18,8 +18,53 @@ export function printRestore(output: Outputs['restore']): string {
       ? ''
       : table(['account', 'mailbox', 'mailbox was', 'there', verb, 'bytes', 'identity'], rows, [3, 4, 5]);
   const sum = `${counted(output.messagesRestored, 'message')} (${bytes(output.bytesRestored)}) ${verb}, ${number(output.messagesPresent)} of ${number(output.messagesWanted)} were there, as of lsn:${output.at}, in ${duration(output.elapsedMs)}\n`;
+  if (output.standby !== undefined) {
+    return `${output.to ?? output.server}: ${sum}${printStandby(output.standby)}${printProblems(output.problems)}`;
+  }
   const hint = output.hint === undefined ? '' : `${output.hint}\n`;
   return `${list}${output.server}: ${sum}${hint}${printProblems(output.problems)}`;
+}
+
+const LINES_MOST = 20;
+
+function printStandby({
+  accounts,
+  mailboxes,
+  flagsSet,
+  kept,
+  repaired,
+  notKept,
+}: NonNullable<Outputs['restore']['standby']>): string {
+  const lines = [
+    `${counted(accounts, 'account')}, ${counted(mailboxes, 'mailbox', 'mailboxes')}, flags of ${counted(flagsSet, 'message')} set`,
+    ...some(
+      repaired.map(
+        ({ what, account, mailbox, count, found, wanted }) =>
+          `set right: ${account} ${mailbox ?? ''}: ${what} (${number(count)})${found === undefined ? '' : `, found ${found}`}${wanted === undefined ? '' : `, wanted ${wanted}`}`,
+      ),
+    ),
+    ...some(
+      kept.map(
+        ({ account, mailbox, into, messages }) =>
+          `kept: ${account} ${mailbox}: ${counted(messages, 'message')} that only this server held, now in ${into}`,
+      ),
+    ),
+    ...some(
+      notKept.map(
+        ({ what, why, account, mailbox }) =>
+          `not kept: ${[account, mailbox, what].filter(Boolean).join(' ')}: ${why}`,
+      ),
+    ),
+  ];
+  return lines.map((line) => `  ${visible(line)}\n`).join('');
+}
+
+function some(lines: readonly string[]): string[] {
+  const rest = lines.length - LINES_MOST;
+  return [
+    ...lines.slice(0, LINES_MOST),
+    ...(rest > 0 ? [`and ${number(rest)} more (--json lists all)`] : []),
+  ];
 }
 
 function identity({

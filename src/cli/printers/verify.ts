@@ -6,9 +6,11 @@ const SHOWN_MAX = 50;
 
 export function printVerify(output: Outputs['verify']): string {
   const { certificate } = output;
+  const replica = output.against === undefined ? 'its replica' : `the replica of ${output.server}`;
+  const compares = output.against ?? output.server;
   const verdict = output.equal
-    ? `${output.server} equals its replica`
-    : `${output.server} differs from its replica in ${counted(output.differenceCount, 'place')}`;
+    ? `${compares} equals ${replica}`
+    : `${compares} differs from ${replica} in ${counted(output.differenceCount, 'place')}`;
   const shown = output.differences.slice(0, SHOWN_MAX).map((difference) => {
     const sides = [
       difference.expected === undefined ? '' : ` replica: ${difference.expected}`,
