@@ -97,8 +97,8 @@ async function move(core: Core, kind: Kind, input: MoveInput, context: Operation
   const request = await requestOf(core, kind, input, context);
   if (input.dryRun) return planPreview(await core.plans.preview(request));
   const result = await core.plans.run(request, context);
-  if (kind === 'failover' || !isStuckInWait(result.plan) || context.signal.aborted) return planResult(result);
-  // People wait at the front door: a switchover that cannot go on gives them their server back by itself.
+  if (kind === 'failover' || !isStuck(result.plan) || context.signal.aborted) return planResult(result);
+  // People may be waiting at the front door: a switchover that cannot go on gives them their server back by itself.
   const back = await core.plans.rollback(
     result.plan.id,
     { by: request.by, reason: `could not be completed: ${result.plan.problem?.message ?? ''}` },
@@ -107,11 +107,11 @@ async function move(core: Core, kind: Kind, input: MoveInput, context: Operation
   return planResult({ ...back, resumed: result.resumed });
 }
 
-/** Failed after people were held and before they were led on. */
-function isStuckInWait({ state, steps }: PlanRecord): boolean {
+/** Failed before anybody was led on. */
+function isStuck({ state, steps }: PlanRecord): boolean {
   const begun = (name: string) =>
     steps.some((step) => step.name === name && step.direction === 'forward' && step.attempts > 0);
-  return state === 'failed' && begun('hold') && !begun('rebind') && !begun('rehome');
+  return state === 'failed' && !begun('rebind') && !begun('rehome');
 }
 
 async function requestOf(

@@ -28,10 +28,11 @@ export const finish: PlanStep<TakeOver> = {
       : `Restore ${move.to} from the journal of ${move.from}, as of lsn:${parameters.at}`,
   isDone: async (_, io) => recall(io, 'finished') !== undefined,
   async run(context, io) {
-    // The old server may still be followed: what counts is fixed here, after the fence.
+    const base = await restWarm(context, io);
+    // The old server may still be followed: what counts is fixed here, after the fence, and after anybody else has written there.
     const at = await momentOf(context);
     await remember(io, 'at', at);
-    const finished = await bringToMoment(context, io, at);
+    const finished = await bringToMoment(context, io, at, base);
     await remember(io, 'finished', finished);
     return finished;
   },
@@ -39,8 +40,13 @@ export const finish: PlanStep<TakeOver> = {
   undo: ({ ports }) => ports.following.followRoles(),
 };
 
-/** Everything to the standby as of `at`, but for what a burst holds back. */
-export async function bringToMoment(context: TakeOver, io: StepIo, at: Moment): Promise<JsonValue> {
+/** Everything to the standby as of `at`, but for what a burst holds back; `base` = the state that it is known to have already. */
+export async function bringToMoment(
+  context: TakeOver,
+  io: StepIo,
+  at: Moment,
+  base: Moment | undefined,
+): Promise<JsonValue> {
   const held = await heldAccounts(context);
   await remember(io, 'held', held);
   for (const { account, removed, of, at: before } of held) {
@@ -48,29 +54,39 @@ export async function bringToMoment(context: TakeOver, io: StepIo, at: Moment): 
       `${account}: ${counted(removed, 'message')} of ${of} went in a burst, which is held back: the account comes up as of lsn:${before}`,
     );
   }
-  if (await followedToTheEnd(context, io, at)) return { how: 'warm', held: held.length };
-
-  const isHeld = new Map(held.map((one) => [one.account, one]));
-  const accounts = (await accountsOf(context, at.lsn)).filter((account) => !isHeld.has(account));
-  const report = await bringUp(context, io, { at: at.lsn, accounts });
-  await noteOutcome(io, report, accounts.length);
-  for (const { account, at: before } of held) await bringUp(context, io, { at: before, accounts: [account] });
-  return { how: 'compared', held: held.length, ...summaryOf(report) };
+  const isHeld = new Set(held.map(({ account }) => account));
+  const all = base === undefined ? await accountsOf(context, at.lsn) : await changedSince(context, base);
+  const accounts = all.filter((account) => !isHeld.has(account));
+  const how = base === undefined ? 'compared' : 'warm';
+  const since = base === undefined ? {} : { since: base.lsn };
+  const report =
+    accounts.length === 0 ? undefined : await bringUp(context, io, { at: at.lsn, accounts, ...since });
+  if (report !== undefined) await noteOutcome(io, report, accounts.length);
+  if (base === undefined) {
+    for (const { account, at: before } of held)
+      await bringUp(context, io, { at: before, accounts: [account] });
+  }
+  return { how, held: held.length, ...(report === undefined ? {} : summaryOf(report)) };
 }
 
-/** True when a warm standby got there by itself. It rests afterwards: from now on somebody else writes there. */
-async function followedToTheEnd(
-  { ports, move, parameters }: TakeOver,
-  io: StepIo,
-  at: Moment,
-): Promise<boolean> {
+/**
+ * A warm standby follows to the journal's end and then rests: from there on nobody but the plan writes to it. Gives the state that it has at
+ * least; undefined where none is kept warm here, or it did not get there.
+ */
+export async function restWarm(context: TakeOver, io: StepIo): Promise<Moment | undefined> {
+  const { ports, move, parameters } = context;
   const warm = ports.warm(move.pair);
-  if (warm === undefined) return false;
+  if (warm === undefined) return undefined;
+  const at = await momentOf(context);
   const status = await warm.status();
   // What a warm standby follows is the journal of the pair's acting server.
-  const usable = status?.source === move.from && status.target === move.to && parameters.at === undefined;
+  const usable =
+    status?.source === move.from &&
+    status.target === move.to &&
+    status.phase !== 'stalled' &&
+    parameters.at === undefined;
   let done = false;
-  if (usable && status.phase !== 'stalled') {
+  if (usable) {
     const timer = new AbortController();
     const late = ports.clock
       .sleep(WARM_WAIT_MS, timer.signal)
@@ -93,7 +109,17 @@ async function followedToTheEnd(
     }
   }
   await warm.pause();
-  return done;
+  return done ? at : undefined;
+}
+
+/** Accounts of the plan of which the journal got anything after the moment. */
+export async function changedSince(
+  { ports, move, parameters }: TakeOver,
+  { lsn }: Moment,
+): Promise<readonly string[]> {
+  const changed = await ports.changedSince(move.from, lsn);
+  const wanted = parameters.accounts === undefined ? undefined : new Set(parameters.accounts);
+  return wanted === undefined ? changed : changed.filter((account) => wanted.has(account));
 }
 
 async function heldAccounts({ ports, move, parameters }: TakeOver): Promise<readonly HeldAccount[]> {

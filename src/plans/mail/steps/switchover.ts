@@ -7,7 +7,7 @@ import { type Moment, recall, remember, rememberProblems, type TakeOver } from '
 import { takeOverErrors } from '../errors.ts';
 import { bindBack, rememberedBindings, unbind } from './bindings.ts';
 import { allAre, setDoors, undoDoors } from './door.ts';
-import { bringToMoment, bringUp, noteOutcome, quickCertificate, summaryOf } from './finish.ts';
+import { bringToMoment, changedSince, quickCertificate, restWarm } from './finish.ts';
 
 /** More accounts than this are looked at by one pass over all, which asks the server once. */
 const LOOKED_AT_SINGLY = 200;
@@ -20,12 +20,11 @@ export const prepare: PlanStep<TakeOver> = {
   isDone: async (_, io) => recall(io, 'prepared') !== undefined,
   async run(context, io) {
     await passOver(context, io);
-    const first = await momentOf(context);
-    await catchUp(context, io, first);
+    const first = (await restWarm(context, io)) ?? (await comparedAsAWhole(context, io));
     // What came meanwhile is little: the second round leaves next to nothing for the moment when people wait.
     await passOver(context, io);
     const second = await momentOf(context);
-    await catchUp(context, io, second, first);
+    await bringToMoment(context, io, second, first);
     const certificate = await quickCertificate(context, io, second, recall(io, 'held') ?? []);
     await remember(io, 'prepared', second);
     return { lsn: second.lsn, equal: certificate.equal };
@@ -49,25 +48,10 @@ async function passOver({ ports, move }: TakeOver, io: StepIo): Promise<void> {
   await rememberProblems(io, 'pass', problems);
 }
 
-/** A warm standby follows by itself; another one gets what changed since it was last brought up. */
-async function catchUp(context: TakeOver, io: StepIo, at: Moment, since?: Moment): Promise<void> {
-  const warm = await warmStatus(context);
-  if (warm !== undefined && warm.phase !== 'stalled') {
-    await context.ports.warm(context.move.pair)?.caughtUp(at.lsn, io.signal);
-    return;
-  }
-  const accounts = await accountsOf(context, at.lsn);
-  const report = await bringUp(context, io, {
-    at: at.lsn,
-    accounts,
-    ...(since === undefined ? {} : { since: since.lsn }),
-  });
-  await noteOutcome(io, report, accounts.length, 'prepare');
-}
-
-async function warmStatus({ ports, move }: TakeOver) {
-  const status = await ports.warm(move.pair)?.status();
-  return status?.source === move.from && status.target === move.to ? status : undefined;
+async function comparedAsAWhole(context: TakeOver, io: StepIo): Promise<Moment> {
+  const at = await momentOf(context);
+  await bringToMoment(context, io, at, undefined);
+  return at;
 }
 
 /** From here until `rehome` people wait. */
@@ -130,13 +114,7 @@ export const drain: PlanStep<TakeOver> = {
     const at = await momentOf(context);
     await remember(io, 'at', at);
     const changed = await changedSince(context, prepared);
-    if ((await warmStatus(context)) === undefined) {
-      if (changed.length > 0) {
-        const report = await bringUp(context, io, { at: at.lsn, accounts: changed, since: prepared.lsn });
-        await noteOutcome(io, report, changed.length, 'drain');
-        await remember(io, 'finished', summaryOf(report));
-      } else await remember(io, 'finished', { how: 'nothing changed' });
-    } else await remember(io, 'finished', await bringToMoment(context, io, at));
+    await remember(io, 'finished', await bringToMoment(context, io, at, prepared));
     if (changed.length > 0) await quickCertificate(context, io, at, recall(io, 'held') ?? [], changed);
     return { lsn: at.lsn, looked: accounts.length, changed: changed.length };
   },
@@ -146,16 +124,6 @@ async function accountsAtWork(context: TakeOver, io: StepIo, prepared: Moment): 
   const known = new Set(await accountsOf(context, prepared.lsn));
   const active = new Set([...(recall(io, 'active') ?? []), ...(await changedSince(context, prepared))]);
   return [...active].filter((account) => known.has(account)).sort();
-}
-
-/** Accounts of which the journal got anything after the moment. */
-async function changedSince(
-  { ports, move, parameters }: TakeOver,
-  { lsn }: Moment,
-): Promise<readonly string[]> {
-  const changed = await ports.changedSince(move.from, lsn);
-  const wanted = parameters.accounts === undefined ? undefined : new Set(parameters.accounts);
-  return wanted === undefined ? changed : changed.filter((account) => wanted.has(account));
 }
 
 /** Mail that came to the old server by another way after all is found by a look at all of it, and brought along. */
