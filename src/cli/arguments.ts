@@ -56,7 +56,10 @@ export function addArguments(command: Command, operation: Operation): void {
 
 /** Of operations that tell how things go now. */
 export function watchOption(): Option {
-  return new Option('--watch', 'Show it again every two seconds.');
+  return new Option(
+    '--watch',
+    'Go on showing it, every second, until Ctrl-C; not on a terminal: whenever it changes, or with `--json` one document per line.',
+  );
 }
 
 function optionOf(input: Input): Option {

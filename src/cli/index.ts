@@ -36,6 +36,11 @@ export async function runCommandLine(argv: readonly string[], wiring: Wiring): P
 /** Aborts at the first SIGINT or SIGTERM; the second ends the process at once, as without us. */
 function signalOfProcess(): AbortSignal {
   const controller = new AbortController();
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    // `understudy … | head`: nobody reads any more.
+    controller.abort(apiErrors.make('API_INTERRUPTED', 'nobody reads what is printed any more'));
+  });
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => controller.abort(apiErrors.make('API_INTERRUPTED', `ended by ${name}`)));
   }

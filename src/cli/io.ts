@@ -8,6 +8,8 @@ export interface Io {
   readonly interactive: boolean;
   /** Width of the terminal in columns. */
   readonly columns: number;
+  /** Where `out` goes to a terminal: its height in rows, as of now. */
+  readonly rows?: number | undefined;
 }
 
 export const terminal: Io = {
@@ -15,4 +17,7 @@ export const terminal: Io = {
   err: (text) => process.stderr.write(text),
   interactive: Boolean(process.stdin.isTTY && process.stderr.isTTY),
   columns: process.stderr.columns ?? 100,
+  get rows() {
+    return process.stdout.isTTY ? process.stdout.rows : undefined;
+  },
 };

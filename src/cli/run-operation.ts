@@ -5,13 +5,12 @@ import { createLog, hasCode } from '../lib/index.ts';
 import { callerOfProcess } from './caller.ts';
 import { cliErrors } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
-import { printerOf } from './printers/index.ts';
 import type { CommandContext } from './program.ts';
 import { progressLine } from './progress.ts';
 import { confirm } from './question.ts';
+import { rendered } from './rendered.ts';
 import { runningService } from './running-service.ts';
-
-const WATCH_EVERY_MS = 2_000;
+import { watch } from './watch.ts';
 
 export async function runOperation(
   operation: Operation,
@@ -31,14 +30,11 @@ export async function runOperation(
     }
     if (asks && !(await confirm(question))) throw cliErrors.make('CLI_DECLINED', 'declined');
   }
-  for (;;) {
-    const output = await perform(operation, input, config, context);
-    const watching = options.watch && !context.json;
-    if (watching) context.io.out('\x1b[H\x1b[2J');
-    await print(operation, output, context);
-    if (!watching) return exitCodes[operation.outcome?.(output as never) ?? 'done'];
-    await context.adapters.clock.sleep(WATCH_EVERY_MS, context.signal);
-  }
+  const once = () => perform(operation, input, config, context);
+  if (options.watch) return watch(operation, once, context);
+  const output = await once();
+  context.io.out(await rendered(operation, output, context));
+  return exitCodes[operation.outcome?.(output as never) ?? 'done'];
 }
 
 async function perform(
@@ -87,9 +83,4 @@ function configFor(operation: Operation, context: CommandContext): Config {
     if (dispensable && hasCode(error, 'CONFIG_NOT_FOUND')) return emptyConfig();
     throw error;
   }
-}
-
-async function print(operation: Operation, output: unknown, context: CommandContext): Promise<void> {
-  if (context.json) context.io.out(`${JSON.stringify(output)}\n`);
-  else context.io.out((await printerOf(operation.name))(output as never));
 }

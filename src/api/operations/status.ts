@@ -1,8 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
-import { pairNamed, shadowedServers } from '../../config/index.ts';
+import { pairNamed, serverNamed, shadowedServers } from '../../config/index.ts';
 import { actingServer } from '../../control/index.ts';
 import { hasCode } from '../../lib/index.ts';
+import { lossOf } from '../../plans/mail/index.ts';
+import { type ListenerStats, proxyStats } from '../../rehome/index.ts';
 import type { Core, LiveStatus, WarmLive } from '../core.ts';
 import { asOperatingError } from '../defects.ts';
 import { defineOperation } from '../operation.ts';
@@ -33,6 +35,30 @@ const pairStatus = z.object({
         .readonly(),
       problem: problemOfServer.optional(),
       problems,
+    })
+    .optional(),
+  /** What a failover would lose now, as far as it can be known; absent without a replica of the acting server. */
+  loss: z
+    .object({
+      sentence: z.string(),
+      /** Everything seen up to then is held, RFC 3339. */
+      committedAt: z.string(),
+      /** When the acting server was last looked at as a whole, RFC 3339. */
+      lastPassAt: z.string().optional(),
+      /** Age of the oldest change that was seen and not committed. */
+      lagMs: z.number(),
+      /** The server waits for the commit of what it pushes. */
+      synchronous: z.boolean(),
+    })
+    .optional(),
+  /** The front door; absent where the pair has none. */
+  door: z
+    .object({
+      mode: z.enum(['open', 'hold', 'closed', 'not-running', 'silent']),
+      /** Where it leads, or will lead. */
+      server: z.string().optional(),
+      clients: count,
+      waiting: count,
     })
     .optional(),
   /** The newest plan of the pair. */
@@ -150,10 +176,16 @@ async function pairStatusOf(core: Core, name: string): Promise<z.input<typeof pa
   try {
     const acting = await core.plans.withControl((control) => actingServer(core.config, control, name));
     const plan = (await core.plans.list(name)).at(-1);
-    const warm = await core.warm.status(name);
+    const [warm, door, loss] = await Promise.all([
+      core.warm.status(name),
+      doorOf(core, name),
+      lossOfActing(core, acting),
+    ]);
     return {
       ...place,
       acting,
+      ...(door === undefined ? {} : { door }),
+      ...(loss === undefined ? {} : { loss }),
       ...(warm === undefined ? {} : { warm: warmFields(warm) }),
       ...(plan === undefined
         ? {}
@@ -170,6 +202,58 @@ async function pairStatusOf(core: Core, name: string): Promise<z.input<typeof pa
     // One pair that cannot be told of hides no other.
     const { code, message, remedy } = asOperatingError(error);
     return { ...place, acting: live, problem: { code, message, remedy } };
+  }
+}
+
+async function doorOf(core: Core, pair: string): Promise<z.input<typeof pairStatus>['door']> {
+  if (!pairNamed(core.config, pair).rehome.some(({ kind }) => kind === 'proxy')) return undefined;
+  try {
+    const stats = await proxyStats(core.config, pair, { clock: core.clock });
+    if (stats === undefined) return { mode: 'not-running', clients: 0, waiting: 0 };
+    const { state, listeners } = stats;
+    const sum = (of: (listener: ListenerStats) => number) =>
+      listeners.reduce((total, listener) => total + of(listener), 0);
+    return {
+      mode: state.mode,
+      ...(state.mode === 'closed' ? {} : { server: state.server }),
+      clients: sum(({ connected }) => connected),
+      waiting: sum(({ waiting }) => waiting),
+    };
+  } catch (error) {
+    if (!hasCode(error, 'REHOME_PROXY_SILENT')) throw error;
+    return { mode: 'silent', clients: 0, waiting: 0 };
+  }
+}
+
+async function lossOfActing(core: Core, server: string): Promise<z.input<typeof pairStatus>['loss']> {
+  try {
+    const live = await core.mail.status(server);
+    const lag =
+      live === undefined || live.phase === 'down'
+        ? undefined
+        : {
+            lagMs: live.lagMs,
+            committedLsn: live.committedLsn,
+            unprotected: 0,
+            ...(live.lastPassAt === undefined ? {} : { lastPassAt: live.lastPassAt }),
+          };
+    const loss = await core.withReader(server, async ({ catalog }) =>
+      lossOf(catalog, lag, {
+        synchronous: lag !== undefined && serverNamed(core.config, server).push.mode === 'synchronous',
+        nowMs: core.clock.wallMs(),
+      }),
+    );
+    if (loss === undefined) return undefined;
+    return {
+      sentence: loss.sentence,
+      committedAt: new Date(loss.committedAt).toISOString(),
+      lagMs: loss.lagMs,
+      synchronous: loss.synchronous,
+      ...(loss.lastPassAt === undefined ? {} : { lastPassAt: new Date(loss.lastPassAt).toISOString() }),
+    };
+  } catch (error) {
+    if (hasCode(error, 'CATALOG_VAULT_MISSING')) return undefined;
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Outputs } from '../../api/index.ts';
-import { duration, number, table, visible } from '../../lib/index.ts';
+import { counted, duration, number, table, visible } from '../../lib/index.ts';
 import { printProblems } from './problems.ts';
 
 type Server = Outputs['status']['servers'][number];
@@ -37,8 +37,21 @@ function pairTable(pairs: readonly Pair[]): string {
   return table(['pair', 'acts', 'stands by', 'standby', 'lag', 'accounts behind', 'last plan'], rows, [4, 5]);
 }
 
-function pairRemarks({ pair, warm, problem }: Pair): string {
+function pairRemarks({ pair, warm, loss, door, problem }: Pair): string {
   const lines: string[] = [];
+  if (loss !== undefined) {
+    // Ages change all the time, which would be news every second to who watches.
+    const sentence = loss.sentence.replace(/ \([^()]* ago\)/, '');
+    lines.push(visible(`${pair}: if it failed over now: ${sentence}`), '\n');
+  }
+  if (door !== undefined) {
+    const is = door.server === undefined ? door.mode.replace('-', ' ') : `${door.mode} to ${door.server}`;
+    const waiting = door.waiting === 0 ? '' : `, ${number(door.waiting)} waiting`;
+    lines.push(
+      visible(`${pair}: the front door is ${is}, ${counted(door.clients, 'client')}${waiting}`),
+      '\n',
+    );
+  }
   for (const trouble of [problem, warm?.problem]) {
     if (trouble === undefined) continue;
     const { code, message, remedy } = trouble;
