@@ -4,6 +4,8 @@ export interface Scenario {
   readonly page: string;
   /** Runs docs/start.md first, up to this command. */
   readonly after?: string;
+  /** With a standby and a directory. */
+  readonly takeOver?: boolean;
 }
 
 const goingOn = ['restoring', 'looking-back', 'shadowing', 'operating', 'push', 'troubleshooting'];
@@ -13,4 +15,5 @@ export const scenarios: readonly Scenario[] = [
   { page: 'docs/start.md' },
   // "The examples go on from the first shadow"; the unit of systemd is written by then.
   ...goingOn.map((name) => ({ page: `docs/guides/${name}.md`, after: 'systemctl daemon-reload' })),
+  { page: 'docs/guides/taking-over.md', after: 'systemctl daemon-reload', takeOver: true },
 ];

@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Slapd, startSlapd } from '../../src/demo/directory/index.ts';
 import { freePort } from '../lab/address.ts';
 import { type Dovecot, startDovecot } from '../lab/dovecot.ts';
 import { fillDovecot } from '../lab/fill.ts';
@@ -33,7 +34,8 @@ export interface Workplace {
 const FOLDERS = ['/etc/understudy', '/var/lib/understudy', '/etc/dovecot', '/etc/systemd/system', '/srv'];
 const UNIT = '/etc/systemd/system/understudy.service';
 
-export async function openWorkplace(): Promise<Workplace> {
+/** `takeOver`: with a standby that includes the same configuration, and a directory that binds the accounts to the server. */
+export async function openWorkplace(options: { takeOver?: boolean } = {}): Promise<Workplace> {
   const folder = temporaryDirectory('docs');
   for (const path of [...FOLDERS, '/bin', '/checkout', '/etc/dovecot/conf.d']) {
     mkdirSync(join(folder.path, path), { recursive: true });
@@ -41,29 +43,52 @@ export async function openWorkplace(): Promise<Workplace> {
   // The mail processes of Dovecot, which are of another user, read below its folder.
   for (const path of ['', '/etc', '/etc/dovecot', '/etc/dovecot/conf.d', '/srv'])
     chmodSync(join(folder.path, path), 0o755);
-  const dovecot = await startDovecot({
+  const server = {
     accounts: ['alice', 'bob', 'carol'],
     ssl: true,
     // The page makes the master user.
     masterUser: 'nobody-of-the-pages',
-    mailRoot: join(folder.path, 'srv/mail'),
     extraConfig: `!include_try ${folder.path}/etc/dovecot/conf.d/*.conf`,
-  });
+  };
+  const dovecot = await startDovecot({ ...server, mailRoot: join(folder.path, 'srv/mail') });
+  let others: Others | undefined;
   try {
+    if (options.takeOver) {
+      const standby = await startDovecot(server);
+      others = { standby };
+      const accounts = dovecot.accounts;
+      const slapd = await startSlapd({
+        folder: join(folder.path, 'slapd'),
+        accounts,
+        mailHost: dovecot.address,
+      });
+      others = { standby, slapd };
+    }
     await fillDovecot(dovecot, { messages: 300, seed: 'docs', approxBytes: 8_000 });
     symlinkSync(join(root, 'understudy'), join(folder.path, 'bin/understudy'));
     symlinkSync(join(root, 'understudy'), join(folder.path, 'checkout/understudy'));
     const command = (name: string, script: string) =>
       writeFileSync(join(folder.path, 'bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    command('doveadm', `exec /usr/bin/doveadm -c ${dovecot.configFile} "$@"`);
+    const standbyToo = others
+      ? `if [ "$1" = reload ]; then /usr/bin/doveadm -c ${others.standby.configFile} reload; fi; `
+      : '';
+    command('doveadm', `${standbyToo}exec /usr/bin/doveadm -c ${dovecot.configFile} "$@"`);
     // The mail server is this machine.
     command('scp', 'exec cp "$1" "$(echo "$2" | cut -d: -f2-)"');
-    return new RealWorkplace(folder, dovecot, Number(await freePort('127.0.0.1')));
+    const ports = [Number(await freePort('127.0.0.1')), Number(await freePort('127.0.0.1'))] as const;
+    return new RealWorkplace(folder, dovecot, others, ports);
   } catch (error) {
+    await others?.slapd?.stop();
+    await others?.standby.stop();
     await dovecot.stop();
     folder.remove();
     throw error;
   }
+}
+
+interface Others {
+  readonly standby: Dovecot;
+  readonly slapd?: Slapd;
 }
 
 class RealWorkplace implements Workplace {
@@ -72,16 +97,26 @@ class RealWorkplace implements Workplace {
   /** What the page says, and what stands for it here. */
   readonly #names: readonly (readonly [string, string])[];
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #others: Others | undefined;
   #directory: string;
   #service: { process: ChildProcess; ended: Promise<number | null>; said: () => string } | undefined;
 
-  constructor(folder: { path: string; remove(): void }, dovecot: Dovecot, apiPort: number) {
+  constructor(
+    folder: { path: string; remove(): void },
+    dovecot: Dovecot,
+    others: Others | undefined,
+    [apiPort, doorPort]: readonly [number, number],
+  ) {
     this.#folder = folder;
+    this.#others = others;
     this.dovecot = dovecot;
     this.#names = [
       ...FOLDERS.map((path) => [path, join(folder.path, path)] as const),
       ['mail.example.org', dovecot.address],
+      ...(others ? [['standby.example.org', others.standby.address] as const] : []),
+      ...(others?.slapd ? [['ldap.example.org', others.slapd.address] as const] : []),
       ['127.0.0.1:7700', `127.0.0.1:${apiPort}`],
+      ['127.0.0.1:1143', `127.0.0.1:${doorPort}`],
       [':8080', new URL(dovecot.doveadmUrl).port === '' ? '' : `:${new URL(dovecot.doveadmUrl).port}`],
     ];
     this.#directory = join(folder.path, 'checkout');
@@ -89,7 +124,7 @@ class RealWorkplace implements Workplace {
       ...process.env,
       PATH: [join(folder.path, 'bin'), process.env['PATH']].join(delimiter),
       // Pages trust the system's authorities; the server's certificate is of its own.
-      NODE_EXTRA_CA_CERTS: dovecot.caFile,
+      NODE_EXTRA_CA_CERTS: authorities(folder.path, [dovecot, ...(others ? [others.standby] : [])]),
       HOME: folder.path,
     };
   }
@@ -129,7 +164,11 @@ class RealWorkplace implements Workplace {
   async stop(): Promise<void> {
     try {
       await this.#stopService();
+      // The front door outlives the service.
+      if (this.#others) await this.run('cd /etc/understudy && understudy proxy mail --stop');
     } finally {
+      await this.#others?.slapd?.stop();
+      await this.#others?.standby.stop();
       await this.dovecot.stop();
       this.#folder.remove();
     }
@@ -191,6 +230,13 @@ class RealWorkplace implements Workplace {
       text,
     );
   }
+}
+
+/** One file with the authority of each server. */
+function authorities(folder: string, servers: readonly Dovecot[]): string {
+  const file = join(folder, 'authorities.pem');
+  writeFileSync(file, servers.map(({ caFile = '' }) => readFileSync(caFile, 'utf8')).join('\n'));
+  return file;
 }
 
 function finished(
