@@ -60,15 +60,20 @@ export class World {
   #service: Running | undefined;
 
   static async start(t: TestContext, options: WorldOptions = {}): Promise<World> {
-    const folder = temporaryDirectory('take-over', t).path;
+    const { path: folder, remove } = temporaryDirectory('take-over');
+    // The last made is ended first: a front door is told to end by what lies in the folder.
+    const endings: (() => unknown)[] = [remove];
+    t.after(async () => {
+      for (const end of endings.reverse()) await end();
+    });
     const accounts = options.accounts ?? 3;
     const ports = { api: await freePort(), imap: await freePort(), lmtp: await freePort() };
     const push = (server: string) =>
       options.push ? { push: { url: `http://127.0.0.1:${ports.api}/push/${server}`, timeoutMs: 2_500 } } : {};
     const live = await startDovecot({ accounts, fsync: 'never', ...push('mail-a') });
-    t.after(() => live.stop());
+    endings.push(() => live.stop());
     const standby = await startDovecot({ accounts, fsync: 'never', ...push('mail-b'), ...options.standby });
-    t.after(() => standby.stop());
+    endings.push(() => standby.stop());
     await fillDovecot(live, { messages: options.messages ?? 40, approxBytes: 1_500 });
     const slapd =
       options.directory === false
@@ -78,9 +83,9 @@ export class World {
             accounts: live.accounts,
             mailHost: live.address,
           });
-    t.after(() => slapd?.stop());
+    endings.push(() => slapd?.stop());
     const world = new World({ live, standby, slapd, folder, ports }, options);
-    t.after(() => world.#end());
+    endings.push(() => world.#end());
     return world;
   }
 

@@ -44,7 +44,12 @@ export class Site {
 
   /** Filled with a few messages per account. */
   static async start(t: TestContext, options: SiteOptions = {}): Promise<Site> {
-    const folder = temporaryDirectory('take-over', t).path;
+    const { path: folder, remove } = temporaryDirectory('take-over');
+    // The last made is ended first: a front door is told to end by what lies in the folder.
+    const endings = [async () => remove()];
+    t.after(async () => {
+      for (const end of endings.reverse()) await end();
+    });
     const listen = await addressFor([7700]);
     const servers = await Promise.all(
       [LIVE, STANDBY].map((name) =>
@@ -55,18 +60,17 @@ export class Site {
         }),
       ),
     );
-    t.after(() => Promise.all(servers.map((server) => server.stop())));
+    for (const server of servers) endings.push(() => server.stop());
     const [live, standby] = servers as [Dovecot, Dovecot];
     const directory = await startSlapd({
       folder: join(folder, 'slapd'),
       accounts: live.accounts,
       mailHost: live.address,
     });
-    t.after(() => directory.stop());
+    endings.push(() => directory.stop());
     const site = new Site(folder, { live, standby, directory, door: await addressFor([IMAP, LMTP]) });
     writeFileSync(site.configFile, configuration(site, listen, options));
-    // First what works with the servers, then they themselves.
-    t.after(() => site.#end());
+    endings.push(() => site.#end());
     await site.#fill(options.messages ?? 6);
     return site;
   }
@@ -86,7 +90,8 @@ export class Site {
 
   async #end(): Promise<void> {
     for (const work of this.#endings.splice(0).reverse()) await work();
-    await this.understudy('proxy', PAIR, '--stop');
+    const { status, stderr } = await this.understudy('proxy', PAIR, '--stop');
+    assert.equal(status, 0, stderr);
   }
 
   async #fill(messages: number): Promise<void> {
