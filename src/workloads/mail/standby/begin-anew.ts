@@ -5,6 +5,9 @@
 import { crashPoint } from '../../../lib/index.ts';
 import type { DoveadmClient } from '../doveadm/index.ts';
 
+/** A session that had the mailbox open before goes on with what was removed: the account is looked at again over another one. */
+export class BegunAnew extends Error {}
+
 const NUMBERING = ['dovecot-uidlist'];
 const INDEX = ['dovecot.index', 'dovecot.index.log', 'dovecot.index.log.2', 'dovecot.index.cache'];
 const ABSENT = 68;

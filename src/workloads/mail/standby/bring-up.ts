@@ -6,6 +6,7 @@ import { hasCode } from '../../../lib/index.ts';
 import { problemOf } from '../shadow/index.ts';
 import type { ActionOptions } from '../types.ts';
 import { AccountBringUp } from './account.ts';
+import { BegunAnew } from './begin-anew.ts';
 import { featuresOf } from './features.ts';
 import { Costs } from './feeder.ts';
 import { Tally } from './tally.ts';
@@ -66,7 +67,10 @@ export async function bringUp(
     for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
       signal?.throwIfAborted();
       try {
-        await bring(account);
+        await bring(account).catch((error: unknown) => {
+          if (!(error instanceof BegunAnew)) throw error;
+          return bring(account);
+        });
       } catch (error) {
         signal?.throwIfAborted();
         if (hasCode(error, 'CATALOG_DAMAGED')) throw error;

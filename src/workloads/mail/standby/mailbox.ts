@@ -17,7 +17,7 @@ import {
   strangersAmong,
   takeAway,
 } from './aside.ts';
-import { beginAnew, numberingFiles } from './begin-anew.ts';
+import { BegunAnew, beginAnew, numberingFiles } from './begin-anew.ts';
 import { compareMailbox, type Findings, type FlagChange } from './compare.ts';
 import { Feeder, MOVED } from './feeder.ts';
 import { replacedName } from './names.ts';
@@ -290,7 +290,10 @@ class MailboxBringUp {
     if (await this.#renamed(aside)) {
       await ensureMailbox(connection, this.#name, this.#row.specialUse);
       await bringChildrenBack(connection, aside, this.#name, features.separator);
-    } else if (!(await this.#emptied(known, aside))) {
+    } else if (await this.#emptied(known, aside)) {
+      crashPoint('standby.replace.after');
+      throw new BegunAnew(`${account}/${this.#name} begins anew`);
+    } else {
       return undefined;
     }
     crashPoint('standby.replace.after');
