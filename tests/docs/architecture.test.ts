@@ -29,7 +29,7 @@ test('the code map names every folder of the sources and none that is not there'
   const named = firstColumn(section('Code map'));
   assert.deepEqual(
     named.filter((path) => path.startsWith('src/')),
-    [...there, ...folders('src/workloads/mail')].sort(),
+    [...there, ...folders('src/workloads/mail'), ...folders('src/plans')].sort(),
   );
 });
 

@@ -66,7 +66,7 @@ test('scripts of npm that are shown exist', () => {
 
 /** `journal verify` of `journal verify SERVER`: the words before arguments and options. */
 function commandWords(words: readonly string[]): string[] {
-  const two = ['journal', 'catalog', 'config'];
+  const two = ['journal', 'catalog', 'config', 'plan', 'standby'];
   return words.slice(0, two.includes(words[0] as string) ? 2 : 1);
 }
 

@@ -170,18 +170,24 @@ describe('./understudy', () => {
     assert.match(stderr, /broken network[\s\S]*Node\.js cannot be installed/);
   });
 
-  it('costs less than 30 ms before Node.js starts', async (t) => {
+  it('starts no more than a few programs before Node.js', async (t) => {
     const { path, launch } = checkout(t);
     await launch();
     const launcher = readFileSync(join(path, 'understudy'), 'utf8').replace(/^exec .*$/m, 'exec /bin/true');
     writeFileSync(join(path, 'overhead'), launcher, { mode: 0o755 });
-    const times = Array.from({ length: 9 }, () => {
+    writeFileSync(join(path, 'nothing'), '#!/usr/bin/env bash\nexec /bin/true\n', { mode: 0o755 });
+    const env = { PATH: `${join(path, '../stubs')}:/usr/bin:/bin`, HOME: path };
+    const timed = (file: string) => {
       const start = performance.now();
-      execFileSync(join(path, 'overhead'), {
-        env: { PATH: `${join(path, '../stubs')}:/usr/bin:/bin`, HOME: path },
-      });
+      execFileSync(join(path, file), { env });
       return performance.now() - start;
-    }).sort((a, b) => a - b);
-    assert.ok((times[4] ?? Number.POSITIVE_INFINITY) < 30, `median ${times[4]} ms`);
+    };
+    // In turns, so that the load of the machine is the same for both.
+    const ratios = Array.from({ length: 15 }, () => timed('overhead') / timed('nothing')).sort(
+      (x, y) => x - y,
+    );
+    const median = ratios[7] ?? Number.POSITIVE_INFINITY;
+    t.diagnostic(`${median.toFixed(1)} times an empty script`);
+    assert.ok(median < 15, `median ${median} times an empty script`);
   });
 });
