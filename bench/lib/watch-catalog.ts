@@ -16,7 +16,11 @@ interface Expected {
   /** Moment of the acknowledgement; undefined while the server has not answered. */
   acknowledgedMs: number | undefined;
   seenMs: number | undefined;
+  /** UIDNEXT of the mailbox when it was last looked through in vain. */
+  uidNext?: number;
 }
+
+const LOOKS_EVERY_MS_MOST = 50;
 
 export class CatalogWatch {
   readonly #catalog: Catalog;
@@ -82,15 +86,15 @@ export class CatalogWatch {
         this.#lsn = lsn;
         this.#look();
       }
-      // With very many changes outstanding a look takes long; it must not become the load that is measured.
-      await delay(Math.max(this.#everyMs, (performance.now() - start) * 10));
+      // With very many changes outstanding a look takes long; it must not become the load that is measured, nor the lag.
+      await delay(Math.max(this.#everyMs, Math.min((performance.now() - start) * 10, LOOKS_EVERY_MS_MOST)));
     }
   }
 
   #look(): void {
     const now = performance.now();
     for (const expected of this.#pending) {
-      if (expected.seenMs !== undefined || !this.#holds(expected.change)) continue;
+      if (expected.seenMs !== undefined || !this.#holds(expected)) continue;
       expected.seenMs = now;
       this.#settle(expected);
     }
@@ -105,11 +109,14 @@ export class CatalogWatch {
     this.#lags.set(change.kind, lags);
   }
 
-  #holds(change: Change): boolean {
+  #holds(expected: Expected): boolean {
+    const { change } = expected;
     const id = this.#inbox(change.account);
     if (id === undefined) return false;
     if (change.kind === 'delivery') {
       const { uidNext } = this.#catalog.mailboxById(id) ?? { uidNext: 1 };
+      if (uidNext === expected.uidNext) return false;
+      expected.uidNext = uidNext;
       // The newest ones are enough: an account gets a message every few seconds.
       const newest = this.#catalog.summaries(id, { afterUid: Math.max(0, uidNext - 50), limit: 100 });
       return newest.some(({ messageId }) => messageId === change.messageId);
