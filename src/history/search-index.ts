@@ -7,10 +7,19 @@ import { historyErrors } from './errors.ts';
 import type { SearchText } from './extract-text.ts';
 import { segment } from './search-query.ts';
 
+export interface CatchUpOptions {
+  readonly clock: Clock;
+  readonly onProgress?: ProgressListener;
+  readonly signal?: AbortSignal;
+  readonly share?: number;
+}
+
 /** Bytes of one body that are looked at; text mostly comes first. */
 const bodyBytesMax = 8 << 20;
 const batchMessages = 200;
 const batchBytes = 8 << 20;
+/** Between two rests, where it is to rest: a sleep of less than some milliseconds is no rest. */
+const WORK_AT_ONCE_MS = 5;
 
 /**
  * The full-text index of one vault, `search.sqlite`: one row per body, by its LSN. It is filled from the journal, may be behind,
@@ -80,12 +89,13 @@ export class SearchIndex {
   /**
    * Indexes bodies committed since, in batches of a few MiB, giving way to other work between messages. Ends when it has met
    * the journal's end as of its start; an abort rejects with the signal's reason and loses at most a batch. May be repeated.
+   * `share`: of the time at most, where nobody waits for the index; default 1, without rest.
    */
   async catchUp(
     reader: { readonly journal: JournalReader },
-    options: { readonly clock: Clock; readonly onProgress?: ProgressListener; readonly signal?: AbortSignal },
+    options: CatchUpOptions,
   ): Promise<{ readonly indexed: number }> {
-    const { clock, onProgress, signal } = options;
+    const { clock, onProgress, signal, share = 1 } = options;
     // Its MIME and HTML parsers are loaded here, so that listings and searches do not wait for them.
     const { extractText } = await import('./extract-text.ts');
     const endLsn = await reader.journal.refresh();
@@ -95,6 +105,7 @@ export class SearchIndex {
     let from = startLsn;
     let batch: { lsn: Lsn; text: SearchText }[] = [];
     let bytes = 0;
+    let restedAtMs = startMs;
     const flush = (to: Lsn) => {
       const taken = this.#add(from, to, batch);
       if (taken) indexed += batch.length;
@@ -110,7 +121,11 @@ export class SearchIndex {
       signal?.throwIfAborted();
       batch.push({ lsn: body.lsn, text: await extractText(body.data) });
       bytes += body.data.length;
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      const workedMs = clock.monotonicMs() - restedAtMs;
+      if (share < 1 && workedMs >= WORK_AT_ONCE_MS) {
+        await clock.sleep(workedMs / share - workedMs, signal);
+        restedAtMs = clock.monotonicMs();
+      } else await new Promise<void>((resolve) => setImmediate(resolve));
       if (batch.length < batchMessages && bytes < batchBytes) continue;
       // Another process was faster: go on from where it is.
       if (!flush(body.lastLsn)) return this.catchUp(reader, options);

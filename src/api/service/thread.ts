@@ -121,6 +121,12 @@ function vaultMethods(
   };
 }
 
+/**
+ * Nobody waits for the index but a search, which completes it at full speed. Mail that comes meanwhile needs the processor:
+ * parsing a day's mail without rest would hold back every pushed event of a small machine.
+ */
+const INDEXING_SHARE = 0.2;
+
 function readingMethods(parts: CoreParts, port: MessagePort): Handlers<ThreadMethods> {
   const core = inProcessCore(parts);
   const notHere = () => {
@@ -130,7 +136,7 @@ function readingMethods(parts: CoreParts, port: MessagePort): Handlers<ThreadMet
     ...noWarmStandby,
     operate: operateWith(core),
     index: async ({ server }, context) => {
-      await core.withReader(server, (reader) => updateSearchIndex(core, reader, context));
+      await core.withReader(server, (reader) => updateSearchIndex(core, reader, context, INDEXING_SHARE));
       return undefined;
     },
     push: notHere,
