@@ -119,6 +119,7 @@ class AccountFollow {
     if (whole || !(await this.#lookAtNamed(connection, named))) await this.#lookAtAll(connection, named);
     return {
       account: this.#account,
+      isFirst: this.#firstLook,
       mailboxes: this.#mailboxes,
       removed: this.#removed,
       ...this.#totals,
@@ -392,6 +393,7 @@ class AccountFollow {
       records.push({ t: 'vanished', id, uids: formatSequenceSet(outcome.vanished) });
     if (outcome.position) records.push(outcome.position);
     if (records.length > 0) await this.#commit(records);
+    this.#context.movedOn.add(id);
   }
 
   /** How many messages go with these mailboxes and with what vanished; marks the state before when they are many. */

@@ -18,15 +18,18 @@ export interface AccountsToLookAt {
   readonly statusProblem?: Problem;
 }
 
+const COMPARED_AT_ONCE = 50;
+
 /**
  * Where the server has the doveadm API, two requests for the whole server tell which accounts changed. What they
  * do not tell (special use) is seen when `everyAccount` asks for all. Errors: those of the source that names the
  * accounts; MAIL_ACCOUNTS_EMPTY.
  */
 export async function listAccounts(
-  { deps }: FollowContext,
+  context: FollowContext,
   options: { readonly everyAccount: boolean; readonly signal?: AbortSignal },
 ): Promise<AccountsToLookAt> {
+  const { deps } = context;
   const accounts = await namedAccounts(deps, options.signal);
   if (accounts.length === 0 && deps.vault.catalog.accounts().some((row) => row.goneLsn === undefined)) {
     throw mailErrors.make(
@@ -37,14 +40,20 @@ export async function listAccounts(
   const doveadm = doveadmOf(deps);
   if (!doveadm || accounts.length === 0) return { accounts, changed: accounts };
   try {
-    const statuses = await statusesByUser(doveadm, accounts, options.signal);
+    // The slower of the two first: what changes after the statuses were asked for seems changed once more.
     const subscriptions = await subscriptionsByUser(doveadm, accounts, options.signal);
+    context.movedOn = new Set();
+    const statuses = await statusesByUser(doveadm, accounts, options.signal);
     let messages = 0;
-    const changed = accounts.filter((account) => {
-      const change = compare(deps, account, statuses.get(account) ?? [], subscriptions.get(account));
+    const changed: string[] = [];
+    for (const [index, account] of accounts.entries()) {
+      const change = compare(context, account, statuses.get(account) ?? [], subscriptions.get(account));
       messages += change.messages;
-      return change.changed || options.everyAccount;
-    });
+      if (change.changed || options.everyAccount) changed.push(account);
+      // Pushed events do not wait until thousands of accounts are compared.
+      if (index % COMPARED_AT_ONCE === COMPARED_AT_ONCE - 1)
+        await new Promise<void>((resolve) => setImmediate(resolve));
+    }
     return { accounts, changed, messages };
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -110,18 +119,19 @@ async function subscriptionsByUser(
 }
 
 function compare(
-  { vault: { catalog } }: MailDeps,
+  { deps, movedOn }: FollowContext,
   account: string,
   statuses: readonly DoveadmMailboxStatus[],
   subscriptions: readonly string[] | undefined,
 ): { changed: boolean; messages: number } {
+  const { catalog } = deps.vault;
   const rows = catalog.mailboxes(account);
   const byName = new Map(rows.map((row) => [row.name, row]));
   let unchanged = 0;
   let messages = 0;
   for (const status of statuses) {
     const row = byName.get(status.mailbox.toUpperCase() === 'INBOX' ? 'INBOX' : status.mailbox);
-    if (row && isUnchanged(row, status)) unchanged += 1;
+    if (row && (isUnchanged(row, status) || (movedOn.has(row.id) && isAhead(row, status)))) unchanged += 1;
     else messages += Math.min(status.messages, status.uidNext - (row?.uidNext ?? 1));
   }
   const known = catalog.subscriptions(account);
@@ -140,5 +150,17 @@ function isUnchanged(row: MailboxRow, status: DoveadmMailboxStatus): boolean {
     row.uidValidity === status.uidValidity &&
     row.uidNext === status.uidNext &&
     row.highestModSeq === status.highestModSeq
+  );
+}
+
+/** A pushed event was followed after the server had told this status. */
+function isAhead(row: MailboxRow, status: DoveadmMailboxStatus): boolean {
+  return (
+    row.complete &&
+    row.guid === status.guid &&
+    row.uidValidity === status.uidValidity &&
+    row.uidNext >= status.uidNext &&
+    row.highestModSeq !== undefined &&
+    BigInt(row.highestModSeq) >= BigInt(status.highestModSeq)
   );
 }

@@ -1,4 +1,5 @@
 /** What every step of following a server shares. */
+import type { MailboxRow } from '../../../catalog/index.ts';
 import type { UnderstudyError } from '../../../lib/index.ts';
 import type { Burst, MailDeps } from '../types.ts';
 import type { ConnectionPool } from './connection-pool.ts';
@@ -21,6 +22,8 @@ export interface FollowContext {
   readonly counters: Counters;
   /** Progress of the pass under way, if there is one. */
   progress: PassProgress | undefined;
+  /** Mailboxes brought up to date since the statuses that are compared next were asked for. */
+  movedOn: Set<MailboxRow['id']>;
   /** Told when a burst of removals was journaled, with the checkpoint just before it. */
   onBurst(burst: Burst): void;
 }
@@ -28,6 +31,8 @@ export interface FollowContext {
 /** What one look at an account did. */
 export interface AccountOutcome {
   readonly account: string;
+  /** Nothing was known of the account before: that it has mail does not make it an active one. */
+  readonly isFirst: boolean;
   readonly mailboxes: number;
   readonly added: number;
   readonly flagsChanged: number;

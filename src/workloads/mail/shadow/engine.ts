@@ -85,6 +85,7 @@ class Engine implements ShadowEngine {
       // Not a success: among the restore's own changes may be one of the account's owner.
       throw mailErrors.make('MAIL_ACCOUNT_BEING_RESTORED', `${event.user} is being restored`);
     }
+    this.#watchers.pushed(event.user);
     const { trouble } = this.#follower;
     // It pushes, so it serves again: what it acknowledges from now on is not left to the end of our pause.
     if (trouble?.kind === 'server') await this.#tryServer(trouble);

@@ -62,11 +62,12 @@ export class Follower {
   readonly #accounts = Promise.withResolvers<ReadonlySet<string>>();
   #stopped = false;
   readonly #stopping = new AbortController();
-  #active = 0;
+  /** Looks under way. */
+  readonly #active = { now: 0, soon: 0 };
   #idle: (() => void)[] = [];
   /** Told when trouble begins; `clearTrouble` ends it. */
   onTrouble: (trouble: Trouble) => void = () => {};
-  /** Told after each look that changed something: who is active. */
+  /** Told after each look that changed something of what was known: who is active. */
   onChange: (account: string) => void = () => {};
 
   constructor(deps: MailDeps) {
@@ -89,6 +90,7 @@ export class Follower {
       pace: new Pace({ most: shadow.connections }),
       counters,
       progress: undefined,
+      movedOn: new Set(),
       onBurst: (burst) => this.#burst(burst),
     };
   }
@@ -192,7 +194,7 @@ export class Follower {
       () => this.context.pool.close(),
       () => {}, // everything ended before
     );
-    if (this.#active > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#busy > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
     this.#stopping.abort();
     await closing;
     this.context.pool.close();
@@ -201,21 +203,27 @@ export class Follower {
   #work(): void {
     while (!this.#stopped && !this.#trouble) {
       const { limit } = this.context.pace;
-      // A baseline takes minutes an account: what is pushed has as many places again of its own.
+      // A baseline takes minutes an account, and a pass may look at all of them: what is pushed never waits for their
+      // places, and has twice as many of its own.
+      const pushedMost = Math.max(2 * limit, this.#deps.config.shadow.connections);
       const task =
-        this.#active < limit
+        this.#busy < limit
           ? this.queue.take()
-          : this.#active < 2 * limit
+          : this.#active.now < pushedMost
             ? this.queue.take('now')
             : undefined;
       if (!task) return;
-      this.#active += 1;
+      this.#active[task.urgency] += 1;
       void this.#look(task).then((result) => {
-        this.#active -= 1;
-        if (this.#active === 0) for (const resolve of this.#idle.splice(0)) resolve();
+        this.#active[task.urgency] -= 1;
+        if (this.#busy === 0) for (const resolve of this.#idle.splice(0)) resolve();
         task.finish(result);
       });
     }
+  }
+
+  get #busy(): number {
+    return this.#active.now + this.#active.soon;
   }
 
   async #look(task: Task<LookResult>): Promise<LookResult> {
@@ -227,7 +235,8 @@ export class Follower {
       this.problems.recovered(account);
       this.#everWell = true;
       this.#failedInARow.clear();
-      if (outcome.added + outcome.flagsChanged + outcome.removed > 0) this.onChange(account);
+      const isChanged = outcome.added + outcome.flagsChanged + outcome.removed > 0;
+      if (isChanged && !outcome.isFirst) this.onChange(account);
       return { ok: true, outcome };
     } catch (error) {
       this.#failed(account, error);

@@ -1,26 +1,41 @@
 /**
  * IDLE and NOTIFY connections on the accounts that changed last: the server tells when to look, where nothing
  * pushes. One connection each; when there are more active accounts than connections, the one silent longest goes.
+ * An account whose changes are pushed needs none: with more of those than connections, each change would cost the
+ * server a log-in to watch what it tells anyway.
  */
-import { messageOf } from '../../../lib/index.ts';
+import { type Clock, messageOf } from '../../../lib/index.ts';
 import type { ImapConnection } from '../imap/index.ts';
 import type { Follower } from './follower.ts';
 
+/** An account that pushed no longer ago than this is not watched; a push that has ceased is noticed after it. */
+const PUSHES_FOR_MS = 5 * 60_000;
+
 export class Watchers {
   readonly #follower: Follower;
+  readonly #clock: Clock;
   readonly #most: number;
+  readonly #pushedAtMs = new Map<string, number>();
   /** Longest silent first. */
   readonly #watched = new Map<string, AbortController>();
   #stopped = false;
 
   constructor(follower: Follower, most: number) {
     this.#follower = follower;
+    this.#clock = follower.context.deps.clock;
     this.#most = most;
+  }
+
+  /** The server told of a change of the account by itself. */
+  pushed(account: string): void {
+    this.#pushedAtMs.set(account, this.#clock.monotonicMs());
+    this.#watched.get(account)?.abort();
+    this.#watched.delete(account);
   }
 
   /** The account changed just now: it is the likeliest to change again. */
   active(account: string): void {
-    if (this.#stopped || this.#most === 0) return;
+    if (this.#stopped || this.#most === 0 || this.#pushes(account)) return;
     const watched = this.#watched.get(account);
     if (watched) {
       this.#watched.delete(account);
@@ -40,6 +55,11 @@ export class Watchers {
     this.#stopped = true;
     for (const controller of this.#watched.values()) controller.abort();
     this.#watched.clear();
+  }
+
+  #pushes(account: string): boolean {
+    const atMs = this.#pushedAtMs.get(account);
+    return atMs !== undefined && this.#clock.monotonicMs() - atMs < PUSHES_FOR_MS;
   }
 
   /** Until told to end, or until the connection fails: the next change of the account, seen by a sweep, begins anew. */
