@@ -7,11 +7,14 @@ import { haveApt, installPackages, missingPackages } from '../../src/demo/doveco
 export const ALL_PACKAGES: readonly string[] = [
   'dovecot-core',
   'dovecot-imapd',
+  'dovecot-ldap',
   'dovecot-lmtpd',
   'dovecot-pop3d',
   'isync',
   'ldap-utils',
   'openssl',
+  'postfix',
+  'postfix-ldap',
   'slapd',
   'strace',
 ];
