@@ -84,4 +84,47 @@ describe('taking over', { skip: siteMissing }, () => {
     await site.assertKept(load, site.standby);
     await service.terminate();
   });
+
+  it('is gone on with by a service that was killed in the middle, and by nobody else meanwhile', async (t) => {
+    const site = await Site.start(t, { accounts: 2 });
+    const first = await site.service({ crashAt: 'plan.rebind.after-act' });
+    await site.warm();
+    await site.live.kill9();
+    const broken = await site.understudy('failover', PAIR, '--yes');
+    assert.notEqual(broken.status, 0, broken.stdout);
+    assert.equal((await first.ended).signal, 'SIGKILL');
+
+    const second = await site.service();
+    const deadline = performance.now() + 30_000;
+    for (;;) {
+      const [plan] = (await site.json('plan', 'list')).plans;
+      if (plan.state === 'done') break;
+      assert.ok(performance.now() < deadline, `done in time: ${JSON.stringify(plan)}`);
+      await delay(100);
+    }
+    assert.deepEqual(site.mailHosts(), Array(2).fill(site.standby.address));
+    const { servers, pairs } = await site.json('status');
+    assert.equal(pairs[0].acting, STANDBY);
+    const phases = servers.map(({ server, state }: { server: string; state: string }) => [server, state]);
+    assert.deepEqual(phases.find(([server]: [string]) => server === STANDBY)?.[1], 'following');
+
+    // A service that begins anew knows who acts.
+    await second.terminate();
+    await site.service();
+    assert.equal((await site.json('status')).pairs[0].acting, STANDBY);
+  });
+
+  it('is begun by one of two who ask at once; the other is told so', async (t) => {
+    const site = await Site.start(t, { accounts: 2 });
+    await site.service();
+    await site.warm();
+    await site.live.kill9();
+    const both = await Promise.all([
+      site.understudy('failover', PAIR, '--yes'),
+      site.understudy('failover', PAIR, '--yes'),
+    ]);
+    assert.deepEqual(both.map(({ status }) => status).sort(), [0, 3], JSON.stringify(both));
+    assert.match(both.map(({ stderr }) => stderr).join(), /PLAN_UNDER_WAY/);
+    assert.equal((await site.json('plan', 'list')).plans.length, 1);
+  });
 });

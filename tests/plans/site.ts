@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Slapd, startSlapd } from '../../src/demo/directory/index.ts';
@@ -127,7 +127,8 @@ export class Site {
     });
     const up = (async () => {
       const deadline = performance.now() + UP_WITHIN_MS;
-      while (!existsSync(join(this.dataDir, 'service.json'))) {
+      // The note of one that was killed is still there.
+      while (!noteOf(this.dataDir).includes(`"pid":${service.child.pid},`)) {
         assert.ok(performance.now() < deadline, 'the service answers in time');
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
@@ -190,6 +191,11 @@ export class Site {
       pass: server.masterSecret,
     };
   }
+}
+
+function noteOf(dataDir: string): string {
+  const file = join(dataDir, 'service.json');
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
 
 const NOTHING = { lost: [], doubled: [], flagsLost: [], filingsLost: [], surprises: [] };

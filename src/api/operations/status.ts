@@ -136,7 +136,8 @@ function withoutLive({ live: _, ...rest }: ServerStatus) {
 
 async function statusOf(core: Core, name: string) {
   const host = core.config.servers[name]?.host ?? '';
-  const live = shadowedServers(core.config).includes(name) ? await core.mail.status(name) : undefined;
+  // A standby that acts is followed although the configuration gives it no accounts.
+  const live = await core.mail.status(name);
   const atRest = await replicaOf(core, name);
   const shadowed = shadowedServers(core.config).includes(name);
   return {
