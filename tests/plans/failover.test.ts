@@ -49,3 +49,135 @@ test('the live server is killed; one command, without a service, and people go o
   await deliver({ host: world.live.address, port: world.live.lmtpPort }, account, 'only-on-the-old-one');
   await world.assertBoundTo(world.standby);
 });
+
+test('an earlier state, and what is newer stays in the journal', { skip }, async (t) => {
+  const world = await World.start(t);
+  await world.shadow();
+  await world.json(0, 'checkpoint', 'mail-a', '--label', 'good');
+  const before = await world.dump(world.live);
+  const [account = ''] = world.accounts;
+  for (const id of ['newer-1', 'newer-2']) {
+    await deliver({ host: world.live.address, port: world.live.lmtpPort }, account, id);
+  }
+  await world.shadow();
+  await world.live.kill9();
+  const { plan } = await world.json(0, 'failover', PAIR, '--yes', '--at', 'good');
+  assert.equal(plan.report.leftOut, 2);
+  assertSame(before, await world.dump(world.standby));
+});
+
+test('some accounts only: they alone move, in the directory', { skip }, async (t) => {
+  const world = await World.start(t);
+  await world.shadow();
+  const before = await world.dump(world.live);
+  const [first = '', ...others] = world.accounts;
+  const { plan } = await world.json(0, 'failover', PAIR, '--yes', '--account', first);
+  const hosts = await world.mailHosts();
+  assert.deepEqual(hosts[first], [world.standby.address]);
+  for (const other of others) assert.deepEqual(hosts[other], [world.live.address]);
+  const after = await world.dump(world.standby);
+  assertSame(new Map([...before].filter(([account]) => account === first)), after);
+
+  const back = await world.json(0, 'plan', 'rollback', plan.id, '--yes');
+  assert.equal(back.plan.state, 'rolled-back');
+  await world.assertBoundTo(world.live);
+});
+
+test('what nobody could fence is not failed over, unless somebody says why', { skip }, async (t) => {
+  const world = await World.start(t, { directory: false, door: false });
+  await world.shadow();
+  await world.live.kill9();
+  const refused = await world.run('failover', PAIR, '--yes', '--json');
+  assert.equal(refused.status, 3, refused.stdout);
+  assert.match(refused.stdout, /fence/);
+  const some = await world.run('failover', PAIR, '--yes', '--json', '--account', 'user0001');
+  assert.equal(some.status, 3, some.stdout);
+  const { plan } = await world.json(0, 'failover', PAIR, '--yes', '--reason', 'its power is off');
+  assert.deepEqual([plan.state, plan.forced, plan.reason], ['done', true, 'its power is off']);
+});
+
+test('the directory dies in the middle, comes back, and the same command goes on', { skip }, async (t) => {
+  const world = await World.start(t);
+  await world.shadow();
+  const before = await world.dump(world.live);
+  await world.live.kill9();
+  const killed = await world.begin(['failover', PAIR, '--yes', '--json'], 'plan.rebind.after-intent').ended;
+  assert.equal(killed.signal, 'SIGKILL');
+  await world.parts.slapd?.stop();
+  const failed = await world.json(1, 'failover', PAIR, '--yes');
+  assert.equal(failed.plan.state, 'failed');
+  assert.match(failed.plan.problem.code, /^DIRECTORY_/);
+  await world.restartDirectory(t);
+  const { plan } = await world.json(0, 'failover', PAIR, '--yes');
+  assert.equal(plan.state, 'done');
+  await world.assertBoundTo(world.standby);
+  assertSame(before, await world.dump(world.standby));
+});
+
+test('the standby dies in the middle, comes back, and the plan goes on', { skip }, async (t) => {
+  const world = await World.start(t);
+  await world.shadow();
+  const before = await world.dump(world.live);
+  await world.live.kill9();
+  const killed = await world.begin(['failover', PAIR, '--yes', '--json'], 'plan.finish.after-intent').ended;
+  assert.equal(killed.signal, 'SIGKILL');
+  await world.standby.kill9();
+  const failed = await world.json(1, 'failover', PAIR, '--yes');
+  assert.equal(failed.plan.state, 'failed');
+  await world.standby.restart();
+  const { plan } = await world.json(0, 'plan', 'resume', failed.plan.id);
+  assert.equal(plan.state, 'done');
+  assertSame(before, await world.dump(world.standby));
+});
+
+test('two operators at once: one plan, and the other is told of it', { skip }, async (t) => {
+  const world = await World.start(t);
+  await world.shadow();
+  await world.live.kill9();
+  const both = await Promise.all([1, 2].map(() => world.run('failover', PAIR, '--yes', '--json')));
+  assert.deepEqual(
+    both.map(({ status }) => status).sort(),
+    [0, 3],
+    both.map(({ stdout }) => stdout).join('\n'),
+  );
+  const { plans } = await world.json(0, 'plan', 'list');
+  assert.equal(plans.length, 1);
+});
+
+test('the former server held more: it is told message by message, and kept when the plan is taken back', {
+  skip,
+}, async (t) => {
+  const world = await World.start(t);
+  await world.shadow();
+  const [account = ''] = world.accounts;
+  await deliver({ host: world.live.address, port: world.live.lmtpPort }, account, 'never-seen');
+  await world.live.kill9();
+  const { plan } = await world.json(0, 'failover', PAIR, '--yes');
+  await deliver(world.door.lmtp, account, 'written-meanwhile');
+
+  await world.live.restart();
+  await world.json(0, 'shadow', 'mail-a', '--once');
+  const shown = await world.json(0, 'plan', 'show', plan.id);
+  assert.deepEqual(
+    shown.plan.report.lost.map(({ subject }: { subject: string }) => subject),
+    ['never-seen'],
+  );
+
+  const back = await world.json(0, 'plan', 'rollback', plan.id, '--yes');
+  assert.equal(back.plan.state, 'rolled-back');
+  await world.assertBoundTo(world.live);
+  const client = await connectImap(world.doorLogin(account));
+  const subjects: string[] = [];
+  for (const { path, flags } of await client.list()) {
+    if (flags.has('\\Noselect')) continue;
+    const lock = await client.getMailboxLock(path);
+    for await (const message of client.fetch('1:*', { envelope: true })) {
+      subjects.push(message.envelope?.subject ?? '');
+    }
+    lock.release();
+  }
+  await client.logout();
+  for (const subject of ['never-seen', 'written-meanwhile']) {
+    assert.equal(subjects.filter((one) => one === subject).length, 1, `${subject}: ${subjects.join(', ')}`);
+  }
+});

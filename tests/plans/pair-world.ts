@@ -18,6 +18,7 @@ import { fillDovecot } from '../lab/fill.ts';
 import { type AccountDump, compareDumps, dumpAccount, type ImapLogin } from '../lab/imap-check.ts';
 import { connectLmtp } from '../lab/lmtp.ts';
 import { requirePackages } from '../lab/packages.ts';
+import { startProcessGroup } from '../lab/process-group.ts';
 import { temporaryDirectory } from '../lab/temp.ts';
 import { type Ended, type Running, start } from '../mail/understudy.ts';
 
@@ -194,6 +195,18 @@ export class World {
       serverAttribute: 'mailHost',
     });
     return Object.fromEntries((await directory.bindings()).map(({ account, values }) => [account, values]));
+  }
+
+  /** After it was stopped: the same address and entries. */
+  async restartDirectory(t: TestContext): Promise<void> {
+    const { slapd, folder } = this.parts;
+    assert.ok(slapd);
+    const file = join(folder, 'slapd', 'slapd.conf');
+    const group = startProcessGroup('/usr/sbin/slapd', ['-d', '0', '-h', slapd.url, '-f', file]);
+    t.after(() => group.stop());
+    await until('the directory answers', 15_000, async () => {
+      return (await this.mailHosts().catch(() => undefined)) !== undefined;
+    });
   }
 
   async assertBoundTo(server: Dovecot): Promise<void> {

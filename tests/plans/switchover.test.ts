@@ -66,6 +66,7 @@ test('a switchover under clients and deliveries loses 0 and doubles 0', { skip }
     const { plan } = await world.json(0, 'switchover', PAIR, '--yes');
     assert.equal(plan.state, 'done', JSON.stringify(plan.problem));
     await delay(3_000);
+    for (const { name, ms } of plan.report.timeline) t.diagnostic(`${name}: ${ms} ms`);
     const outages = load.outages(began).map(({ outageMs }) => Math.round(outageMs));
     t.diagnostic(`outages in ms: ${outages.join(' ')}; at the door ${plan.report.outageMs}`);
   } finally {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { withFoundLater } from '../found-later.ts';
 import { defineOperation } from '../operation.ts';
 import { planId, planOutput, planShape } from './plan-shapes.ts';
 
@@ -12,5 +13,7 @@ export const planShow = defineOperation({
   placement: 'main',
   longRunning: false,
   sentence: (input) => `looked at plan ${input.id}`,
-  handler: async (core, input) => ({ plan: planOutput(await core.plans.show(input.id)) }),
+  handler: async (core, input) => ({
+    plan: planOutput(await withFoundLater(core, await core.plans.show(input.id))),
+  }),
 });
