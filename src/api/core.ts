@@ -102,6 +102,8 @@ export interface MailActions {
   ): Promise<VerifyReport>;
   /** How the following goes; undefined where nothing follows the server now. */
   status(server: string): Promise<LiveStatus | undefined>;
+  /** Pushed events that went on before their commit and are not known to be in the journal yet; `lastPassAt` is that of `status`. */
+  unprotected(server: string, lastPassAt: number | undefined): number;
 }
 
 /** A followed server, or why its vault's thread is down. */

@@ -72,6 +72,7 @@ export function inProcessCore(parts: CoreParts): Core {
       verifyAgainst: (source, target, request, options) =>
         withTarget(source, target, (mail, deps) => mail.verifyAgainst(deps, request, options)),
       status: async () => undefined,
+      unprotected: () => 0,
     },
     warm: {
       status: async () => undefined,

@@ -12,6 +12,7 @@ import type { Clock, Log } from '../../lib/index.ts';
 import { asOperatingError } from '../defects.ts';
 import { apiErrors } from '../errors.ts';
 import type { ServiceThread, ServiceThreads } from '../threads.ts';
+import type { UnprotectedEvents } from '../unprotected.ts';
 import type { Metrics, PushOutcome } from './metrics.ts';
 import { equalSecrets } from './operations.ts';
 import { type PushedBody, readPushedEvent } from './pushed-event.ts';
@@ -22,6 +23,7 @@ interface Parts {
   readonly log: Log;
   readonly threads: ServiceThreads;
   readonly metrics: Metrics;
+  readonly unprotected: UnprotectedEvents;
 }
 
 export function addPush(server: FastifyInstance, parts: Parts): void {
@@ -52,7 +54,8 @@ export function addPush(server: FastifyInstance, parts: Parts): void {
       count('ignored');
       return reply.status(204).send();
     }
-    const push = { server: name, thread, pushed, timeout, count, log: parts.log, clock: parts.clock };
+    const { log, clock, unprotected } = parts;
+    const push = { server: name, thread, pushed, timeout, count, log, clock, unprotected };
     return mode === 'hint' ? hint(push, reply) : protect(push, reply);
   });
 }
@@ -65,6 +68,7 @@ interface Push {
   readonly count: (outcome: PushOutcome) => void;
   readonly log: Log;
   readonly clock: Clock;
+  readonly unprotected: UnprotectedEvents;
 }
 
 function hint(push: Push, reply: FastifyReply): FastifyReply {
@@ -78,7 +82,8 @@ function hint(push: Push, reply: FastifyReply): FastifyReply {
 
 async function protect(push: Push, reply: FastifyReply): Promise<FastifyReply> {
   const timer = new AbortController();
-  const committed = push.thread.call('push', push.pushed.event).then(
+  const followed = push.thread.call('push', push.pushed.event);
+  const committed = followed.then(
     () => 'protected' as const,
     (error: unknown) => asOperatingError(error),
   );
@@ -91,6 +96,7 @@ async function protect(push: Push, reply: FastifyReply): Promise<FastifyReply> {
   const outcome = typeof ended === 'string' ? ended : 'error';
   push.count(outcome);
   if (outcome !== 'protected') {
+    push.unprotected.note(push.server, followed);
     push.log.warn(
       {
         server: push.server,

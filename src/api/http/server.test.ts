@@ -10,6 +10,7 @@ import type { PushEvent } from '../../workloads/mail/index.ts';
 import { apiErrors } from '../errors.ts';
 import type { Operation, OperationContext } from '../operation.ts';
 import type { ServiceThread } from '../threads.ts';
+import { UnprotectedEvents } from '../unprotected.ts';
 import { buildServer } from './server.ts';
 
 const CONFIG = `dataDir: /nonexistent
@@ -40,6 +41,7 @@ async function serverWith(options: { operate?: Operate; push?: (event: PushEvent
     status: async () => ({ phase: 'down', problem: { code: 'X', message: 'x', remedy: 'x' } }),
   } as unknown as ServiceThread;
   const { server } = await buildServer({
+    unprotected: new UnprotectedEvents(systemClock),
     config: parseConfig(CONFIG, 'understudy.yaml'),
     log: silentLog,
     clock: systemClock,

@@ -15,6 +15,7 @@ import { apiErrors } from '../errors.ts';
 import { httpStatusOf } from '../http-status.ts';
 import { allOperations } from '../operations/index.ts';
 import type { ServiceThreads } from '../threads.ts';
+import { UnprotectedEvents } from '../unprotected.ts';
 import { addHealth } from './health.ts';
 import { Metrics } from './metrics.ts';
 import { addOperations } from './operations.ts';
@@ -26,6 +27,7 @@ export interface HttpParts {
   readonly clock: Clock;
   readonly token: string;
   readonly threads: ServiceThreads;
+  readonly unprotected: UnprotectedEvents;
 }
 
 export interface RunningHttp {
@@ -67,6 +69,7 @@ export async function openApiDocument(
     clock: parts.adapters.clock,
     token: '',
     threads: nothing,
+    unprotected: new UnprotectedEvents(parts.adapters.clock),
   });
   const document = server.swagger();
   await server.close();

@@ -235,7 +235,7 @@ async function lossOfActing(core: Core, server: string): Promise<z.input<typeof 
         : {
             lagMs: live.lagMs,
             committedLsn: live.committedLsn,
-            unprotected: 0,
+            unprotected: core.mail.unprotected(server, live.lastPassAt),
             ...(live.lastPassAt === undefined ? {} : { lastPassAt: live.lastPassAt }),
           };
     const loss = await core.withReader(server, async ({ catalog }) =>

@@ -8,6 +8,7 @@ import { type CoreParts, inProcessCore } from '../in-process.ts';
 import type { Operation, OperationContext } from '../operation.ts';
 import { type OpenPlans, openPlans, planActionsOf, resumeInterrupted } from '../plans.ts';
 import type { ThreadStart } from '../threads.ts';
+import { UnprotectedEvents } from '../unprotected.ts';
 import { DataDir } from './data-dir.ts';
 import { type FrontDoors, keepFrontDoors } from './front-doors.ts';
 import { keepSearchIndexed } from './search-keeper.ts';
@@ -46,7 +47,8 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
     const vaults = hosts.threads;
     const readers = lazily(() => startThread());
     const warm = new WarmHosts((pair) => startThread({ warm: pair }));
-    const core = mainThreadCore(parts, vaults, warm, () => plans);
+    const unprotected = new UnprotectedEvents(parts.adapters.clock);
+    const core = mainThreadCore({ parts, vaults, warm, unprotected, plans: () => plans });
     const followRoles = async (control: ControlView) => {
       await hosts.follow(followedServers(config, control));
       await warm.keep(warmPairs(config, control));
@@ -63,6 +65,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
       log,
       clock: parts.adapters.clock,
       token,
+      unprotected,
       threads: {
         vaults,
         warmMetrics: () => warm.metrics(),
@@ -113,12 +116,19 @@ async function operate(
 }
 
 /** For operations about the service itself: reads beside the threads and asks them how it goes. */
-function mainThreadCore(
-  parts: CoreParts,
-  vaults: ReadonlyMap<string, ThreadHost>,
-  warm: WarmHosts,
-  plans: () => OpenPlans | undefined,
-): Core {
+function mainThreadCore({
+  parts,
+  vaults,
+  warm,
+  unprotected,
+  plans,
+}: {
+  readonly parts: CoreParts;
+  readonly vaults: ReadonlyMap<string, ThreadHost>;
+  readonly warm: WarmHosts;
+  readonly unprotected: UnprotectedEvents;
+  readonly plans: () => OpenPlans | undefined;
+}): Core {
   const base = inProcessCore(parts);
   const elsewhere = () =>
     Promise.reject(apiErrors.make('API_DEFECT', 'the main thread does no work on a server'));
@@ -132,6 +142,7 @@ function mainThreadCore(
       bringUp: elsewhere,
       verifyAgainst: elsewhere,
       status: async (server) => vaults.get(server)?.status(),
+      unprotected: (server, lastPassAt) => unprotected.count(server, lastPassAt),
     },
     warm: {
       status: (pair) => warm.status(pair),

@@ -177,6 +177,7 @@ function vaultThreadCore(parts: CoreParts, server: string, following: () => Foll
       bringUp: base.mail.bringUp,
       verifyAgainst: base.mail.verifyAgainst,
       status: base.mail.status,
+      unprotected: base.mail.unprotected,
     },
   };
 }

@@ -88,7 +88,8 @@ function followingPort({ parts, core, threads, followRoles }: PlanWiring): Follo
       const status = await core.mail.status(server);
       if (status === undefined || status.phase === 'down') return undefined;
       const { lagMs, committedLsn, lastPassAt } = status;
-      return { lagMs, committedLsn, unprotected: 0, ...(lastPassAt === undefined ? {} : { lastPassAt }) };
+      const unprotected = core.mail.unprotected(server, lastPassAt);
+      return { lagMs, committedLsn, unprotected, ...(lastPassAt === undefined ? {} : { lastPassAt }) };
     },
     async pass(server, options) {
       const thread = threads?.get(server);

@@ -110,7 +110,7 @@ export interface FollowingLag {
   readonly lagMs: number;
   readonly committedLsn: Lsn;
   readonly lastPassAt?: number;
-  /** Pushed events that were let go before their commit, since the service started. */
+  /** Pushed events that were let go before their commit, and are not known to be in the journal yet. */
   readonly unprotected: number;
 }
 
