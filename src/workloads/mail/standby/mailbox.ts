@@ -137,7 +137,7 @@ class MailboxBringUp {
     const { connection, tally, features } = this.#tools;
     const { specialUse, account } = this.#row;
     await ensureMailbox(connection, this.#name, specialUse);
-    if (specialUse.length > 0 && !features.createSpecialUse) {
+    if (specialUse.length > 0 && !features.createSpecialUse && !(await this.#isUsedFor(specialUse))) {
       tally.notKept.push({
         what: 'special-use',
         why: `the target takes no special use (${specialUse.join(' ')}): it is to be set in its configuration`,
@@ -146,6 +146,13 @@ class MailboxBringUp {
       });
     }
     crashPoint('standby.create.after');
+  }
+
+  /** By its configuration a server may give a mailbox of this name its use. */
+  async #isUsedFor(specialUse: readonly string[]): Promise<boolean> {
+    const listings = await this.#tools.connection.listMailboxes({ status: false });
+    const own = listings.find(({ name }) => name === this.#name);
+    return specialUse.every((use) => own?.specialUse.includes(use));
   }
 
   #compare(open: SelectedMailbox): Promise<Findings> {
