@@ -45,7 +45,9 @@ await onStage('takeover', async (stage) => {
   const missing = requirePackages(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'slapd']);
   if (missing) throw new Error(missing);
   const world = await startWorld(stage);
-  report.say('the service begins; it shadows and fills the standby');
+  report.say('first shadow');
+  await json(world, 'shadow', 'mail-a', '--once');
+  report.say('the service begins, and fills the standby');
   const service = start(world.configFile, ['run']);
   stage.after(async () => {
     await service.terminate();

@@ -40,12 +40,13 @@ export const finish: PlanStep<TakeOver> = {
   undo: ({ ports }) => ports.following.followRoles(),
 };
 
-/** Everything to the standby as of `at`, but for what a burst holds back; `base` = the state that it is known to have already. */
+/** Everything to the standby as of `at`, but for what a burst holds back; `base` = the state that it is known to have already, `changed` = accounts that changed since. */
 export async function bringToMoment(
   context: TakeOver,
   io: StepIo,
   at: Moment,
   base: Moment | undefined,
+  changed?: readonly string[],
 ): Promise<JsonValue> {
   const held = await heldAccounts(context);
   await remember(io, 'held', held);
@@ -55,7 +56,8 @@ export async function bringToMoment(
     );
   }
   const isHeld = new Set(held.map(({ account }) => account));
-  const all = base === undefined ? await accountsOf(context, at.lsn) : await changedSince(context, base);
+  const all =
+    base === undefined ? await accountsOf(context, at.lsn) : (changed ?? (await changedSince(context, base)));
   const accounts = all.filter((account) => !isHeld.has(account));
   const how = base === undefined ? 'compared' : 'warm';
   const since = base === undefined ? {} : { since: base.lsn };

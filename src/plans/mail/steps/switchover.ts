@@ -114,7 +114,7 @@ export const drain: PlanStep<TakeOver> = {
     const at = await momentOf(context);
     await remember(io, 'at', at);
     const changed = await changedSince(context, prepared);
-    await remember(io, 'finished', await bringToMoment(context, io, at, prepared));
+    await remember(io, 'finished', await bringToMoment(context, io, at, prepared, changed));
     if (changed.length > 0) await quickCertificate(context, io, at, recall(io, 'held') ?? [], changed);
     return { lsn: at.lsn, looked: accounts.length, changed: changed.length };
   },
