@@ -14,8 +14,6 @@ import { valuesOf } from './query.ts';
 
 /** What rootDSE says (RFC 4512, 5.1). */
 export interface Features {
-  /** RFC 5805. */
-  readonly transactions: boolean;
   /** RFC 4528. */
   readonly assertions: boolean;
 }
@@ -104,7 +102,7 @@ async function readFeatures(client: Client): Promise<Features> {
     .search('', {
       scope: 'base',
       filter: new PresenceFilter({ attribute: 'objectClass' }),
-      attributes: ['supportedExtension', 'supportedControl'],
+      attributes: ['supportedControl'],
     })
     .then(({ searchEntries: [entry] }) => entry ?? { dn: '' })
     .catch((error: unknown) => {
@@ -113,7 +111,6 @@ async function readFeatures(client: Client): Promise<Features> {
       throw error;
     });
   return {
-    transactions: valuesOf(rootDse, 'supportedExtension').includes('1.3.6.1.1.21.1'),
     assertions: valuesOf(rootDse, 'supportedControl').includes('1.3.6.1.1.12'),
   };
 }

@@ -21,8 +21,6 @@ export interface LdapOptions {
   readonly timeoutMs?: number;
   /** How long a rebinding goes on without any account getting further, before it gives up the rest. Default 30,000. */
   readonly patienceMs?: number;
-  /** RFC 5805 transactions where the server has them. Default true; false where other writers must not wait for one. */
-  readonly transactions?: boolean;
   /** Default: the system's. */
   readonly clock?: Clock;
   /** Told about what a caller is not: parts of the tree that another directory has, a connection made again. */

@@ -42,7 +42,6 @@ export async function rebind(
   const writing: Writing = {
     options,
     signal,
-    transactions: options.transactions ?? true,
     anyAccepted: false,
     onAnswers: (count) => {
       answered += count;

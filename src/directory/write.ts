@@ -1,5 +1,9 @@
-/** Sends changes: in transactions where the server has them, else many at a time on one connection. */
-import { type Control, ResultCodeError } from 'ldapts';
+/**
+ * Sends changes, many at a time on one connection. Not in transactions (RFC 5805): OpenLDAP's slapd (2.5.13, and the later
+ * sources read) can free a request of a transaction while the thread that answered it still counts it, and dies of that when
+ * the commit follows the last answer at once. Nobody's directory may be put at risk for a few seconds.
+ */
+import { ResultCodeError } from 'ldapts';
 import type { UnderstudyError } from '../lib/index.ts';
 import { Assertion } from './assertion.ts';
 import type { Connection } from './connection.ts';
@@ -8,9 +12,8 @@ import { changesFor } from './judge.ts';
 import type { LdapOptions } from './options.ts';
 import { pipelined } from './pipelined.ts';
 import { isAbsent } from './query.ts';
-import { inTransaction } from './transaction.ts';
 
-/** Changes that are committed together. Other writers of the server wait that long, about a tenth of a second. */
+/** After so many, what has been answered is told, and whether there is a point in going on is asked. */
 const BATCH = 1_000;
 
 /** One entry's way from `from` to `to`. */
@@ -34,8 +37,6 @@ export interface Writing {
   readonly signal: AbortSignal | undefined;
   /** Told how many more of the works at hand were answered. */
   readonly onAnswers: (count: number) => void;
-  /** False once the server refused a transaction, and then took each of its parts. */
-  transactions: boolean;
   anyAccepted: boolean;
 }
 
@@ -48,44 +49,16 @@ export async function write(
   connection: Connection,
   works: readonly Work[],
 ): Promise<UnderstudyError | undefined> {
-  const { transactions } = await connection.features();
   for (let at = 0; at < works.length; at += BATCH) {
     writing.signal?.throwIfAborted();
     const batch = works.slice(at, at + BATCH);
-    const together = transactions && writing.transactions && batch.length > 1;
-    if (!together || !(await writeTogether(writing, connection, batch))) {
-      await writeEach(writing, connection, batch);
-      if (together && batch.every(({ answer }) => answer === 'accepted')) writing.transactions = false;
-    }
+    await writeEach(writing, connection, batch);
     writing.anyAccepted ||= batch.some(({ answer }) => answer === 'accepted');
     const hopeless = writing.anyAccepted ? undefined : refusalOfAll(writing.options, batch);
     if (hopeless) return hopeless;
     writing.onAnswers(batch.length);
   }
   return undefined;
-}
-
-/** False when the server refused the transaction, and has changed nothing. */
-async function writeTogether(
-  { options, signal }: Writing,
-  connection: Connection,
-  batch: readonly Work[],
-): Promise<boolean> {
-  const writtenBefore = new Set(batch.filter(({ written }) => written));
-  const committed = await inTransaction(connection.client, {
-    send: (control) => pipelined(batch, signal, (work) => modify(options, connection, work, [control])),
-    beforeCommit: () => {
-      for (const work of batch) {
-        work.answer = 'unknown';
-        work.written = true;
-      }
-    },
-  });
-  for (const work of batch) {
-    work.answer = committed ? 'accepted' : undefined;
-    work.written = committed || writtenBefore.has(work);
-  }
-  return committed;
 }
 
 async function writeEach(
@@ -98,7 +71,7 @@ async function writeEach(
     work.answer = 'unknown';
     work.written = true;
     try {
-      await modify(options, connection, work, []);
+      await modify(options, connection, work);
       work.answer = 'accepted';
     } catch (error) {
       if (!(error instanceof ResultCodeError)) throw error;
@@ -112,12 +85,11 @@ async function modify(
   { serverAttribute }: LdapOptions,
   { client, features }: Connection,
   { dn, found, to }: Work,
-  controls: readonly Control[],
 ): Promise<void> {
-  const all = [...controls];
   // Nothing is deleted by name that could miss: that there is still nothing has to be asserted.
-  if (found.length === 0 && (await features()).assertions) all.push(new Assertion(isAbsent(serverAttribute)));
-  await client.modify(dn, changesFor(serverAttribute, found, to), all);
+  const asserted = found.length === 0 && (await features()).assertions;
+  const controls = asserted ? [new Assertion(isAbsent(serverAttribute))] : [];
+  await client.modify(dn, changesFor(serverAttribute, found, to), controls);
 }
 
 /** A refusal that met every entry of a whole batch is said once, not once per account. */

@@ -1,4 +1,4 @@
-/** Goal: the LDAP adapter keeps the directory contract, in transactions and without, over TLS, and within a size limit. */
+/** Goal: the LDAP adapter keeps the directory contract, in the open and over TLS, and within a size limit. */
 import { type LdapOptions, ldapDirectory } from '../../src/directory/index.ts';
 import { requirePackages } from '../lab/packages.ts';
 import { directoryContract, LIVE, type World } from './contract.ts';
@@ -32,12 +32,8 @@ function world(how: (slapd: Slapd) => Partial<LdapOptions>, database = unlimited
 }
 
 directoryContract(
-  'in transactions',
+  'in the open',
   world(() => ({})),
-);
-directoryContract(
-  'one request per change',
-  world(() => ({ transactions: false })),
 );
 directoryContract(
   'over StartTLS, with a size limit',

@@ -55,9 +55,6 @@ export interface Slapd {
 export async function startSlapd(options: SlapdOptions): Promise<Slapd> {
   const home = temporaryDirectory('slapd');
   const file = (name: string) => join(home.path, name);
-  const [port, securePort] = [await freePort('127.0.0.1'), await freePort('127.0.0.1')];
-  const url = `ldap://127.0.0.1:${port}`;
-  const secureUrl = `ldaps://127.0.0.1:${securePort}`;
   const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '30'];
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'key.pem'];
   execFileSync('openssl', ['req', '-x509', ...key, '-out', 'cert.pem', ...subject], {
@@ -71,12 +68,22 @@ export async function startSlapd(options: SlapdOptions): Promise<Slapd> {
     stdio: 'pipe',
   });
 
-  let group: ProcessGroup | undefined;
-  const launch = async () => {
-    group = startProcessGroup('slapd', ['-d', '0', '-h', `${url} ${secureUrl}`, '-f', file('slapd.conf')]);
-    await listening(port, group);
+  let group: ProcessGroup;
+  const ports = async () => [await freePort('127.0.0.1'), await freePort('127.0.0.1')] as const;
+  const launch = async ([plain, secure]: readonly [number, number]) => {
+    const urls = `ldap://127.0.0.1:${plain} ldaps://127.0.0.1:${secure}`;
+    group = startProcessGroup('slapd', ['-d', '0', '-h', urls, '-f', file('slapd.conf')]);
+    await listening(plain, group);
   };
-  await launch();
+  let taken = await ports();
+  // Another test may take a port that was free a moment ago.
+  await launch(taken).catch(async () => {
+    taken = await ports();
+    await launch(taken);
+  });
+  const [port, securePort] = taken;
+  const url = `ldap://127.0.0.1:${port}`;
+  const secureUrl = `ldaps://127.0.0.1:${securePort}`;
 
   const admin = ['-x', '-H', url, '-D', `cn=admin,${SUFFIX}`, '-w', 'secret'];
   const dn = (account: string) => `uid=${account},${PEOPLE}`;
@@ -116,7 +123,7 @@ export async function startSlapd(options: SlapdOptions): Promise<Slapd> {
     },
     restart: async () => {
       await group?.kill9();
-      await launch();
+      await launch(taken);
     },
     stop: async () => {
       await group?.stop();
