@@ -262,6 +262,14 @@ test('a secret written into the file works and is warned about', () => {
   assert.match(config.warnings[0] ?? '', /servers\.mail-b\.imap\.masterSecret holds the secret itself/);
 });
 
+test('a failover that should start by itself is warned about: none does', () => {
+  const file = RIGHT.replace('directory: corp }', 'failover: { mode: automatic } }');
+  assert.match(
+    parseConfig(file, 'understudy.yaml').warnings[0] ?? '',
+    /pairs\.mail\.failover\.mode .* by itself/,
+  );
+});
+
 test('an absent file has its own code and names init', () => {
   assert.throws(() => loadConfig('/nonexistent/understudy.yaml'), {
     code: 'CONFIG_NOT_FOUND',

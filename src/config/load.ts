@@ -173,5 +173,12 @@ function locate(values: ConfigValues, file: string): Config {
     const isPath = path.at(-1) === 'ca' || path.at(-1) === 'keyFile' || keyOf(path) === 'dataDir';
     return isPath && typeof value === 'string' ? resolve(baseDir, value) : value;
   };
-  return { ...(visit(values, []) as ConfigValues), file, warnings };
+  const located = visit(values, []) as ConfigValues;
+  for (const [name, { failover }] of Object.entries(values.pairs)) {
+    if (failover.mode === 'automatic')
+      warnings.push(
+        `pairs.${name}.failover.mode is automatic, and this version starts no failover by itself: somebody has to`,
+      );
+  }
+  return { ...located, file, warnings };
 }

@@ -381,7 +381,12 @@ const pair = z.strictObject({
     ),
   failover: z
     .strictObject({
-      mode: z.enum(['manual', 'automatic']).default('manual').describe('Who starts a failover.'),
+      mode: z
+        .enum(['manual', 'automatic'])
+        .default('manual')
+        .describe(
+          'Who starts a failover. This version starts none by itself: `automatic` is taken, and warned about.',
+        ),
       unbind: z
         .boolean()
         .default(true)

@@ -11,7 +11,7 @@ import { likenessFindings, serverFindings } from './server-findings.ts';
 import { contentsFindings, type ProbeAccount, pinFindings, probeFindings } from './standby-findings.ts';
 import { type Survey, surveyServer } from './survey.ts';
 import type { Finding } from './types.ts';
-import { doorFindings, fenceFinding, hookFindings, serviceFindings } from './way-findings.ts';
+import { doorFindings, fenceFinding, hookFindings, modeFindings, serviceFindings } from './way-findings.ts';
 
 type Check = Promise<readonly Finding[]>;
 
@@ -132,6 +132,7 @@ export async function checkPair(
     ...together,
     ...rest.flat(),
     fenceFinding(pair),
+    ...modeFindings(pair),
     ...secrets,
   ];
   return withoutEchoes(findings);

@@ -169,6 +169,19 @@ async function whyNotExecutable(program: string): Promise<string | undefined> {
   return reason;
 }
 
+/** Nobody may count on what does not happen. Pure. */
+export function modeFindings({ failover }: PairConfig): Finding[] {
+  if (failover.mode === 'manual') return [];
+  const subject = { id: 'mode', title: 'who starts a failover' };
+  return [
+    amber(
+      subject,
+      'the configuration says automatic, and this version starts none by itself',
+      'Let your monitoring call somebody; then: understudy failover PAIR. `failover: { mode: manual }` ends this finding.',
+    ),
+  ];
+}
+
 /** Something must keep clients off the old server; the design refuses a failover without. Pure. */
 export function fenceFinding(pair: PairConfig): Finding {
   const subject = { id: 'fence', title: 'the old server can be fenced' };
