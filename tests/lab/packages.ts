@@ -12,6 +12,7 @@ export const ALL_PACKAGES: readonly string[] = [
   'dovecot-pop3d',
   'isync',
   'ldap-utils',
+  'offlineimap3',
   'openssl',
   'postfix',
   'postfix-ldap',

@@ -1,38 +1,53 @@
 /** Clients that knew the live server find on the standby what they know: nothing is fetched again. UIDs far apart are kept. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { quickCompare, verifyAgainst } from '../../src/workloads/mail/standby/index.ts';
-import type { Dovecot } from '../lab/dovecot.ts';
+import { type AccountDump, dumpAccount } from '../lab/imap-check.ts';
 import { requirePackages } from '../lab/packages.ts';
 import { temporaryDirectory } from '../lab/temp.ts';
 import { ImapClient } from './imap-client.ts';
 import { fillAccount, mail } from './restore-world.ts';
 import { StandbyWorld } from './standby-world.ts';
 import { serversMissing } from './support.ts';
-
-const mbsyncMissing = serversMissing || requirePackages(['isync']) || false;
+import { filesBelow, synchronisers, workOffline } from './synchronisers.ts';
 
 describe('the identity of a standby', { skip: serversMissing }, () => {
-  for (const format of ['maildir', 'mdbox'] as const) {
-    it(`is that of the live server to mbsync: ${format}`, { skip: mbsyncMissing }, async (t) => {
-      const world = await StandbyWorld.start(t, { format, accounts: 1 });
-      const [account] = world.lab.dovecot.accounts as [string];
-      await fillAccount(world.lab, account);
-      const folder = temporaryDirectory('mbsync', t).path;
-      synchronise(folder, world.lab.dovecot, account);
-      const before = filesBelow(folder);
-      assert.ok(before.length > 30);
+  for (const program of synchronisers) {
+    const skip = requirePackages([program.packageName]) ?? false;
+    for (const format of ['maildir', 'mdbox'] as const) {
+      it(`is that of the live server to ${program.name}: ${format}`, { skip }, async (t) => {
+        const world = await StandbyWorld.start(t, { format, accounts: 1 });
+        const [account] = world.lab.dovecot.accounts as [string];
+        await fillAccount(world.lab, account);
+        const folder = temporaryDirectory(program.name, t).path;
+        program.synchronise(folder, world.lab.dovecot, account);
+        const before = filesBelow(folder);
+        const known = [...(await dumpAccount(world.lab.login(account)))];
+        const kept = new Map(known.filter(([name]) => !program.leavesOut(name)));
+        assert.equal(before.length, messagesOf(kept));
 
-      await world.lab.shadow();
-      await world.bringUpWell();
-      const said = synchronise(folder, world.standby, account);
-      assert.doesNotMatch(said, /UIDVALIDITY/i);
-      assert.deepEqual(filesBelow(folder), before, 'nothing came, nothing went');
-      await world.assertSame();
-    });
+        await world.lab.shadow();
+        await world.bringUpWell();
+        const said = program.synchronise(folder, world.standby, account);
+        assert.doesNotMatch(said, /UIDVALIDITY|Copy message/i);
+        assert.deepEqual(filesBelow(folder), before, 'nothing came, nothing went');
+        await world.assertSame();
+
+        workOffline(folder, mail('filed-offline'));
+        program.synchronise(folder, world.standby, account);
+        const stayed = new Set(filesBelow(folder));
+        const changed = before.filter((name) => !stayed.has(name));
+        assert.equal(changed.length, 1, `the one that was flagged has another name: ${changed.join(' ')}`);
+        assert.equal(stayed.size, before.length + 1);
+        const [live, standby] = await Promise.all([
+          dumpAccount(world.lab.login(account)),
+          world.standbyState(account),
+        ]);
+        assert.equal(flaggedOf(standby), flaggedOf(live) + 1, 'the flag came to the standby');
+        assert.equal(messagesOf(standby), messagesOf(live) + 1, 'so did the message');
+        assert.equal(await world.countOnStandby(account, 'filed-offline'), 1);
+      });
+    }
   }
 
   it('is kept where UIDs are far apart', async (t) => {
@@ -79,46 +94,11 @@ describe('the identity of a standby', { skip: serversMissing }, () => {
   });
 });
 
-/** Pulls everything into a Maildir, remembering what it has; gives what mbsync said. */
-function synchronise(folder: string, dovecot: Dovecot, account: string): string {
-  const configFile = join(folder, 'mbsyncrc');
-  writeFileSync(
-    configFile,
-    `IMAPAccount there
-Host ${dovecot.address}
-Port ${dovecot.imapPort}
-User ${account}
-Pass ${dovecot.accountPassword(account)}
-SSLType None
-AuthMechs LOGIN
-
-IMAPStore far
-Account there
-
-MaildirStore near
-Path ${folder}/
-Inbox ${folder}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Near
-Expunge Near
-Sync Pull
-SyncState *
-`,
-  );
-  return execFileSync('mbsync', ['--config', configFile, '--all', '--verbose'], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+function messagesOf(dump: AccountDump): number {
+  return [...dump.values()].reduce((sum, { messages }) => sum + messages.length, 0);
 }
 
-/** Messages, by the names that mbsync gave them: flags are part of those. */
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\/(cur|new)\/./.test(name))
-    .sort();
+function flaggedOf(dump: AccountDump): number {
+  const all = [...dump.values()].flatMap(({ messages }) => messages);
+  return all.filter(({ flags }) => flags.includes('\\Flagged')).length;
 }
