@@ -34,8 +34,8 @@ export interface PlanActions {
   resume(id: string, caller: PlanCaller, options: PlanOptions): Promise<PlanResult>;
   rollback(id: string, caller: PlanCaller, options: PlanOptions): Promise<PlanResult>;
   commit(id: string, caller: PlanCaller, options: PlanOptions): Promise<PlanResult>;
-  /** False where nobody works on it in this process. */
-  interrupt(id: string): Promise<boolean>;
+  /** Nobody but a person goes on with it then. False where nobody worked on it. @throws PLAN_UNKNOWN, CONTROL_LOCKED when another process may */
+  interrupt(id: string, caller: PlanCaller): Promise<boolean>;
   /** What the control journal says now, for roles. */
   withControl<T>(work: (control: ControlView) => Promise<T> | T): Promise<T>;
 }
@@ -96,13 +96,16 @@ export async function openPlans(parts: CoreParts, core: Core, host?: PlanHost): 
   }
 }
 
-/** Goes on with every plan whose process ended in the middle; resolves when none runs any more. Their outcomes are in their records. */
+/**
+ * Goes on with every plan whose process ended in the middle, but for those that somebody has stopped; resolves when none runs any more. Their
+ * outcomes are in their records.
+ */
 export async function resumeInterrupted({ engine }: OpenPlans, log: Log): Promise<void> {
   const caller = { by: 'service', reason: 'the service started again' };
   await Promise.all(
     engine
       .list()
-      .filter(({ state }) => state === 'interrupted')
+      .filter(({ state, stopped }) => state === 'interrupted' && stopped === undefined)
       .map(async ({ id }) => {
         try {
           await engine.resume(id, caller, { signal: new AbortController().signal, progress: () => {} });
@@ -124,7 +127,7 @@ export function planActionsOf({ engine, journal }: OpenPlans): PlanActions {
     resume: (id, caller, options) => engine.resume(id, caller, options),
     rollback: (id, caller, options) => engine.rollback(id, caller, options),
     commit: (id, caller, options) => engine.commit(id, caller, options),
-    interrupt: (id) => engine.interrupt(id),
+    interrupt: (id, caller) => engine.interrupt(id, caller),
     withControl: async (work) => work(journal),
   };
 }
@@ -169,7 +172,7 @@ export function planActionsInProcess(parts: CoreParts, core: () => Core): PlanAc
     resume: (id, caller, options) => acting((engine) => engine.resume(id, caller, options)),
     rollback: (id, caller, options) => acting((engine) => engine.rollback(id, caller, options)),
     commit: (id, caller, options) => acting((engine) => engine.commit(id, caller, options)),
-    interrupt: async () => false,
+    interrupt: (id, caller) => acting((engine) => engine.interrupt(id, caller)),
     withControl: (work) => looking(({ control }) => work(control)),
   };
 }

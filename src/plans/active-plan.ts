@@ -24,6 +24,11 @@ export class ActivePlan {
     this.memory = memoryIn(parts.journal, parts.id);
   }
 
+  /** False until its first event: it cannot be stopped on record before. */
+  get hasBegun(): boolean {
+    return this.#record !== undefined;
+  }
+
   get record(): PlanRecord {
     invariant(this.#record, 'a plan has a record when it has begun');
     return this.#record;

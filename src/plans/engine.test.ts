@@ -190,8 +190,11 @@ test('interrupted in a step that listens: it stops, goes on later, and a rollbac
     while (engine.list()[0]?.steps[1]?.state !== 'running') await new Promise(setImmediate);
     const { id } = engine.list()[0] as { id: string };
     await assert.rejects(engine.rollback(id, { by }, quiet), { code: 'PLAN_UNDER_WAY' });
-    assert.equal(await engine.interrupt(id), true);
-    assert.equal((await running).plan.state, 'interrupted');
+    assert.equal(await engine.interrupt(id, { by: 'somebody@else' }), true);
+    const { plan: stopped } = await running;
+    assert.equal(stopped.state, 'interrupted');
+    assert.equal(stopped.stopped?.by, 'somebody@else');
+    assert.match(stopped.problem?.message ?? '', /^somebody@else has stopped this plan/);
     assert.deepEqual(
       (await engine.previewRollback(id)).steps.map((at) => at.name),
       ['b', 'a'],
@@ -199,6 +202,7 @@ test('interrupted in a step that listens: it stops, goes on later, and a rollbac
     const { plan: back } = await engine.rollback(id, { by, reason: 'false alarm' }, quiet);
     assert.equal(back.state, 'rolled-back');
     assert.equal(back.runs[1]?.reason, 'false alarm');
+    assert.equal(back.stopped, undefined);
     assert.deepEqual(ledger.lines, ['a', '-a']);
   });
 });

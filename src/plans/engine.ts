@@ -51,6 +51,12 @@ export interface PlanCaller {
   readonly reason?: string;
 }
 
+interface Active {
+  readonly plan: ActivePlan;
+  readonly stop: AbortController;
+  readonly ended: Promise<unknown>;
+}
+
 /** The kinds of plans by their names. */
 export function planKinds(...definitions: readonly AnyPlanDefinition[]): PlanKinds {
   return new Map(definitions.map((definition) => [definition.kind, definition]));
@@ -60,7 +66,7 @@ export class PlanEngine {
   readonly #parts: PlanParts;
   readonly #journal: ControlJournal;
   /** By pair: what is being worked on here, from before its preflight on. */
-  readonly #active = new Map<string, { id: string; stop: AbortController; ended: Promise<unknown> }>();
+  readonly #active = new Map<string, Active>();
 
   /** The journal is lent: it must stay open while plans run, see `stop`. */
   constructor(parts: PlanParts & { readonly journal: ControlJournal }) {
@@ -103,8 +109,8 @@ export class PlanEngine {
     }
     const taken = new Set(this.list().map((plan) => plan.id as string));
     const id = newPlanId(this.#parts.clock.wallMs(), taken);
-    return this.#holding(pair, id, options, async (held) => {
-      const plan = new ActivePlan({ journal: this.#journal, clock: this.#parts.clock, id });
+    const plan = new ActivePlan({ journal: this.#journal, clock: this.#parts.clock, id });
+    return this.#holding(pair, plan, options, async (held) => {
       const context = await definition.context(parameters, this.#depsOf(plan, pair));
       try {
         const findings = await definition.preflight(context);
@@ -191,22 +197,35 @@ export class PlanEngine {
     return previewRollback(this.#parts, this.#journal, id);
   }
 
-  /** Asks the plan to stop after the step under way; resolves when it has. False where nobody works on it. */
-  async interrupt(id: string): Promise<boolean> {
-    const active = [...this.#active.values()].find((candidate) => candidate.id === id);
-    if (active === undefined) return false;
-    active.stop.abort();
-    await active.ended;
+  /**
+   * Asks the plan to stop after the step under way; resolves when it has. That somebody asked is durable before: nobody but a person goes
+   * on with it, also where its process was killed. May be repeated. False where nobody works on it. @throws PLAN_UNKNOWN
+   */
+  async interrupt(id: string, { by }: Pick<PlanCaller, 'by'>): Promise<boolean> {
+    const active = [...this.#active.values()].find(({ plan }) => plan.id === id);
+    if (active === undefined) {
+      const record = this.show(id);
+      if (record.state === 'interrupted' && record.stopped === undefined) {
+        await this.#activePlan(record).append({ e: 'stop', by });
+      }
+      return false;
+    }
+    if (active.plan.hasBegun) await active.plan.append({ e: 'stop', by });
+    await end(active);
     return true;
   }
 
-  /** Interrupts whatever runs and waits for it. The journal may be closed then. */
+  /** Stops whatever runs and waits for it, since this process ends: whoever starts next may go on with it. The journal may be closed then. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#active.values()].map(({ id }) => this.interrupt(id)));
+    await Promise.all([...this.#active.values()].map(end));
   }
 
   #isActive(id: string): boolean {
-    return [...this.#active.values()].some((active) => active.id === id);
+    return [...this.#active.values()].some(({ plan }) => plan.id === id);
+  }
+
+  #activePlan(record: PlanRecord): ActivePlan {
+    return new ActivePlan({ journal: this.#journal, clock: this.#parts.clock, id: record.id, record });
   }
 
   #resume(record: PlanRecord, caller: PlanCaller, options: PlanOptions): Promise<PlanResult> {
@@ -236,13 +255,8 @@ export class PlanEngine {
     resumed = false,
   ): Promise<PlanResult> {
     const definition = definitionOf(this.#parts.kinds, record.kind);
-    return this.#holding(record.pair, record.id, options, async (held) => {
-      const plan = new ActivePlan({
-        journal: this.#journal,
-        clock: this.#parts.clock,
-        id: record.id,
-        record,
-      });
+    const plan = this.#activePlan(record);
+    return this.#holding(record.pair, plan, options, async (held) => {
       const parameters = parametersOf(definition, record.parameters);
       const context = await definition.context(parameters, this.#depsOf(plan, record.pair));
       try {
@@ -340,28 +354,33 @@ export class PlanEngine {
   /** One plan at a time per pair. The pair is taken before anything is awaited: of two who ask at once one is refused. */
   async #holding<T>(
     pair: string,
-    id: PlanId,
+    plan: ActivePlan,
     options: PlanOptions,
     work: (options: PlanOptions) => Promise<T>,
   ): Promise<T> {
     const active = this.#active.get(pair);
     if (active !== undefined) {
-      throw planErrors.make('PLAN_UNDER_WAY', `pair ${pair} has plan ${active.id} under way`, {
-        details: { pair, plan: active.id },
-        remedy: `Wait for it; see: understudy plan show ${active.id}`,
+      throw planErrors.make('PLAN_UNDER_WAY', `pair ${pair} has plan ${active.plan.id} under way`, {
+        details: { pair, plan: active.plan.id },
+        remedy: `Wait for it; see: understudy plan show ${active.plan.id}`,
       });
     }
     const stop = new AbortController();
     const signal = AbortSignal.any([options.signal, stop.signal]);
     const working = work({ ...options, signal });
     const ended = working.catch(() => {});
-    this.#active.set(pair, { id, stop, ended });
+    this.#active.set(pair, { plan, stop, ended });
     try {
       return await working;
     } finally {
       this.#active.delete(pair);
     }
   }
+}
+
+async function end({ stop, ended }: Active): Promise<void> {
+  stop.abort();
+  await ended;
 }
 
 /** See `PlanEngine.preview`; needs no writer of the control journal. */

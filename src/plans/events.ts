@@ -38,6 +38,8 @@ export type PlanEvent =
       readonly reason?: string;
       readonly steps?: StepList;
     }
+  /** Somebody wants it to stop: durable before it does, so that nobody but a person goes on with it. */
+  | { readonly e: 'stop'; readonly by: string }
   | ({ readonly e: 'intent'; readonly undo?: boolean } & StepKey)
   | ({ readonly e: 'note'; readonly text: string } & StepKey)
   | ({

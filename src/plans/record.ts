@@ -61,8 +61,14 @@ export function applyEvent(
     };
   }
   if (plan === undefined) throw invalid(id, `has an event \`${event.e}\` before it begins`);
+  if (event.e === 'stop') {
+    // What has ended meanwhile has nothing to stop.
+    if (plan.state !== 'running' && plan.state !== 'interrupted') return plan;
+    const stopped = { ...plan, stopped: { at: time, by: event.by } };
+    return plan.state === 'running' ? stopped : { ...stopped, problem: interruptedProblem(stopped) };
+  }
   if (event.e === 'run') {
-    const { problem: _, endedAt: __, ...rest } = plan;
+    const { problem: _, endedAt: __, stopped: ___, ...rest } = plan;
     const { direction, by } = event;
     return {
       ...rest,
@@ -75,8 +81,9 @@ export function applyEvent(
   }
   if (event.e === 'state') {
     const { e: _, ...said } = event;
-    const { problem: __, ...rest } = plan;
-    return { ...rest, ...said, endedAt: time };
+    const { problem: __, stopped, ...rest } = plan;
+    const stays = said.state === 'interrupted' && stopped !== undefined ? { stopped } : {};
+    return { ...rest, ...stays, ...said, endedAt: time };
   }
   const { direction, step: name } = event;
   const at = plan.steps.findIndex((step) => step.name === name && step.direction === direction);
@@ -148,11 +155,14 @@ export function asFound(plan: PlanRecord): PlanRecord {
   };
 }
 
-export function interruptedProblem({ id, direction }: PlanRecord) {
+export function interruptedProblem({ id, direction, stopped }: PlanRecord) {
   const back = direction === 'forward' ? `, or take it back: understudy plan rollback ${id}` : '';
   return {
     code: 'PLAN_INTERRUPTED',
-    message: 'nobody works on this plan: it was stopped, or its process ended',
+    message:
+      stopped === undefined
+        ? 'nobody works on this plan: it was stopped, or its process ended'
+        : `${stopped.by} has stopped this plan: it waits until somebody goes on with it`,
     remedy: `Go on with it: understudy plan resume ${id}${back}`,
   };
 }

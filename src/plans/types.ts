@@ -10,7 +10,8 @@
  *
  * States of a plan
  *   running       somebody works on it: forward, or back in a rollback
- *   interrupted   whoever worked on it stopped between two steps, or was killed. `resume` goes on, `rollback` takes it back
+ *   interrupted   whoever worked on it stopped between two steps, or was killed. `resume` goes on, `rollback` takes it back; a service that
+ *                 starts goes on by itself, unless somebody had asked the plan to stop
  *   failed        a step could not be done; the problem says why. `resume` tries again, `rollback` takes it back
  *   done          every step is done. Reversible: `commit` or `rollback` ends it
  *   committed     done for good
@@ -190,6 +191,8 @@ export interface PlanRecord {
   readonly startedAt: number;
   readonly endedAt?: number;
   readonly findings: readonly Finding[];
+  /** Who asked it to stop, and wall time in ms: it waits for a person to go on with it or take it back. */
+  readonly stopped?: { readonly at: number; readonly by: string };
   /** The plan's steps, then those of a rollback or commit that has begun. */
   readonly steps: readonly StepRecord[];
   readonly runs: readonly PlanRun[];

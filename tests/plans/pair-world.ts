@@ -11,7 +11,7 @@ import { type Config, loadConfig } from '../../src/config/index.ts';
 import { type Slapd, startSlapd } from '../../src/demo/directory/index.ts';
 import { ldapDirectory } from '../../src/directory/index.ts';
 import { silentLog, systemClock } from '../../src/lib/index.ts';
-import { stopProxy } from '../../src/rehome/index.ts';
+import { proxyStats, stopProxy } from '../../src/rehome/index.ts';
 import { freePort } from '../lab/address.ts';
 import { type Dovecot, type DovecotOptions, startDovecot } from '../lab/dovecot.ts';
 import { fillDovecot } from '../lab/fill.ts';
@@ -207,6 +207,12 @@ export class World {
     await until('the directory answers', 15_000, async () => {
       return (await this.mailHosts().catch(() => undefined)) !== undefined;
     });
+  }
+
+  /** Nobody is led anywhere. */
+  async assertDoorClosed(): Promise<void> {
+    const stats = await proxyStats(this.config, PAIR, { clock: systemClock });
+    assert.equal(stats?.state.mode, 'closed');
   }
 
   async assertBoundTo(server: Dovecot): Promise<void> {

@@ -64,7 +64,8 @@ export const planCommit = defineOperation({
 export const planInterrupt = defineOperation({
   ...place,
   name: 'plan interrupt',
-  summary: 'Stop a plan of the running service after the step under way; `plan resume` goes on with it.',
+  summary:
+    'Stop a plan of the running service after the step under way. It stays so, also when the service starts again, until `plan resume` or the same command goes on with it.',
   input: z.strictObject({ id: planId }),
   output: z.object({
     /** False: nobody was working on it. */
@@ -75,9 +76,9 @@ export const planInterrupt = defineOperation({
   handler: interruptPlan,
 });
 
-async function interruptPlan(core: Core, { id }: { readonly id: string }) {
+async function interruptPlan(core: Core, { id }: { readonly id: string }, context: OperationContext) {
   await core.plans.show(id);
-  const interrupted = await core.plans.interrupt(id);
+  const interrupted = await core.plans.interrupt(id, callerOf(context, undefined));
   return { interrupted, plan: planOutput(await core.plans.show(id)) };
 }
 

@@ -56,6 +56,8 @@ export const planShape = z.object({
     .array(z.object({ at: z.string(), direction, by: z.string(), reason: z.string().optional() }))
     .readonly(),
   problem: problem.optional(),
+  /** Who asked it to stop: it waits for a person. */
+  stopped: z.object({ at: z.string(), by: z.string() }).optional(),
   report: z.unknown().optional(),
 });
 export type PlanOutput = z.output<typeof planShape>;
@@ -102,11 +104,12 @@ export const planSummaryShape = z.object({
 });
 
 export function planOutput(plan: PlanRecord): z.input<typeof planShape> {
-  const { was: _, startedAt, endedAt, steps, runs, ...rest } = plan;
+  const { was: _, startedAt, endedAt, stopped, steps, runs, ...rest } = plan;
   return {
     ...rest,
     startedAt: time(startedAt),
     ...(endedAt === undefined ? {} : { endedAt: time(endedAt) }),
+    ...(stopped === undefined ? {} : { stopped: { ...stopped, at: time(stopped.at) } }),
     steps: steps.map(({ startedAt: began, endedAt: ended, notes, ...said }) => ({
       ...said,
       ...(began === undefined ? {} : { startedAt: time(began) }),
