@@ -1,3 +1,9 @@
 /** The demo's server is the tests' server. */
-export { MAIL_GID, MAIL_UID, PLAIN_CAPABILITY } from '../../src/demo/dovecot/configuration.ts';
+export {
+  type ConfigurationOptions,
+  MAIL_GID,
+  MAIL_UID,
+  PLAIN_CAPABILITY,
+  storeFolder,
+} from '../../src/demo/dovecot/configuration.ts';
 export * from '../../src/demo/dovecot/dovecot.ts';

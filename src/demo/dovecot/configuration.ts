@@ -25,18 +25,19 @@ export const storeFolder: Record<StoreFormat, string> = {
   sdbox: 'sdbox',
 };
 
+export interface ConfigurationOptions extends DovecotOptions {
+  address: string;
+  ports: Ports;
+  format: StoreFormat;
+  /** Of the server: its users, its run and state folders. */
+  directory: string;
+  mailRoot: string;
+  doveadmKey: string;
+  logFile: string;
+}
+
 /** The text of dovecot.conf. */
-export function configuration(
-  o: DovecotOptions & {
-    address: string;
-    ports: Ports;
-    format: StoreFormat;
-    directory: string;
-    mailRoot: string;
-    doveadmKey: string;
-    logFile: string;
-  },
-): string {
+export function configuration(o: ConfigurationOptions): string {
   const plugins = [
     ...(o.mailPlugins ?? []),
     ...(o.push ? ['notify', 'push_notification', 'mail_lua', 'push_notification_lua'] : []),

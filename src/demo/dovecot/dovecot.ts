@@ -21,6 +21,7 @@ import { systemClock } from '../../lib/index.ts';
 import { pushScript } from '../../workloads/mail/push/index.ts';
 import { freePort, freshLoopbackAddress } from './address.ts';
 import {
+  type ConfigurationOptions,
   configuration,
   MAIL_GID,
   MAIL_UID,
@@ -69,6 +70,16 @@ export interface DovecotOptions {
   mailRoot?: string;
   /** Most processes of each service. Default: 2500. */
   processLimit?: number;
+  /** Default: the one that is installed, a 2.3. */
+  release?: DovecotRelease;
+}
+
+/** A release of Dovecot that lies elsewhere than the installed one, or is configured otherwise. */
+export interface DovecotRelease {
+  /** The text of dovecot.conf. */
+  configuration(options: ConfigurationOptions): string;
+  /** `program` (`dovecot`, `doveadm`) of this release with `args`, for `spawn`. */
+  command(program: string, args: readonly string[]): readonly [command: string, args: readonly string[]];
 }
 
 export interface Dovecot {
@@ -110,6 +121,8 @@ export interface Dovecot {
   log(): string;
 }
 
+const INSTALLED: DovecotRelease = { configuration, command: (program, args) => [program, args] };
+
 const usualPorts: Ports = { imap: 143, imaps: 993, lmtp: 24, doveadm: 8080 };
 
 async function chooseAddress(): Promise<{ address: string; ports: Ports }> {
@@ -145,6 +158,7 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
     ? { address: options.address, ports: usualPorts }
     : await chooseAddress();
   const format = options.format ?? 'maildir';
+  const release = options.release ?? INSTALLED;
   const mailRoot = options.mailRoot ?? join(directory, 'mail');
   const masterUser = options.masterUser ?? 'understudy';
   const masterSecret = 'master-secret';
@@ -183,7 +197,7 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
   }
   writeFileSync(
     configFile,
-    configuration({ ...options, address, ports, format, directory, mailRoot, doveadmKey, logFile }),
+    release.configuration({ ...options, address, ports, format, directory, mailRoot, doveadmKey, logFile }),
   );
 
   let group: ProcessGroup | undefined;
@@ -192,7 +206,7 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
     // Sockets that a killed instance left would make the new one ask whether the old one still runs.
     rmSync(join(directory, 'run'), { recursive: true, force: true });
     mkdirSync(join(directory, 'run'));
-    group = startProcessGroup('dovecot', ['-F', '-c', configFile], { cwd: directory });
+    group = startProcessGroup(...release.command('dovecot', ['-F', '-c', configFile]), { cwd: directory });
     const failure = await waitForLogin(address, ports.imap, group);
     if (failure !== undefined) {
       const said = `${group.stderr()}${log()}`;
@@ -228,7 +242,10 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
     },
     processIds: () => group?.members() ?? [],
     doveadm: (...args) =>
-      execFileSync('doveadm', ['-c', configFile, ...args], { encoding: 'utf8', maxBuffer: 1 << 28 }),
+      execFileSync(...release.command('doveadm', ['-c', configFile, ...args]), {
+        encoding: 'utf8',
+        maxBuffer: 1 << 28,
+      }),
     stop: async () => {
       await stopGroup();
       remove();

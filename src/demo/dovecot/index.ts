@@ -6,6 +6,7 @@ export {
   accountNames,
   type Dovecot,
   type DovecotOptions,
+  type DovecotRelease,
   type StoreFormat,
   startDovecot,
 } from './dovecot.ts';

@@ -1,0 +1,19 @@
+/** A real Dovecot 2.4, as Debian 13 has it, beside the installed 2.3: `startDovecot({ release: dovecot24() })`. */
+import { debian13 } from './debian13.ts';
+import type { DovecotRelease } from './dovecot.ts';
+import { configuration24 } from './dovecot24-configuration.ts';
+import { requirePackages } from './packages.ts';
+
+// Debian's 2.3 brings the users of Dovecot's own processes.
+const found =
+  requirePackages(['dovecot-core']) ??
+  debian13(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd'], ['dovecot', '--version']);
+
+/** The reason to skip where it cannot be had, else false: made for the `skip` option of a test. */
+export const dovecot24Missing: string | false = typeof found === 'string' ? found : false;
+
+/** Throws where it cannot be had. */
+export function dovecot24(): DovecotRelease {
+  if (typeof found === 'string') throw new Error(found);
+  return { configuration: configuration24, command: found.command };
+}
