@@ -30,8 +30,8 @@ export interface MailWorkload {
   readonly bringUp: WarmDeps['bringUp'];
   verifyAgainst(deps: StandbyDeps, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
   startWarm(deps: WarmDeps): WarmEngine;
-  heldBursts(place: WarmPlace): HeldBurst[];
-  acceptHeld(place: WarmPlace, account?: string): HeldBurst[];
+  heldBursts(place: WarmPlace): Promise<HeldBurst[]>;
+  acceptHeld(place: WarmPlace, account?: string): Promise<HeldBurst[]>;
 }
 
 export interface VaultPlace {

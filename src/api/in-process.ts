@@ -93,7 +93,7 @@ export function inProcessCore(parts: CoreParts): Core {
   /** What is held is remembered beside the journal of the server that was live when it was. */
   async function withWarmPlace<T>(
     pair: string,
-    work: (mail: Awaited<ReturnType<Adapters['mail']>>, place: WarmPlace) => T,
+    work: (mail: Awaited<ReturnType<Adapters['mail']>>, place: WarmPlace) => Promise<T>,
   ): Promise<T> {
     const { live, standby } = pairNamed(config, pair);
     const mail = await adapters.mail();
@@ -104,6 +104,8 @@ export function inProcessCore(parts: CoreParts): Core {
         config: serverNamed(config, standby),
         memoryFile: warmMemoryFile(config, pair, live),
         burst: serverNamed(config, live).shadow.burst,
+        clock: adapters.clock,
+        log: log.child({ pair, server: standby }),
       }),
     );
   }

@@ -75,7 +75,7 @@ describe('a burst of removals', { skip: serversMissing }, () => {
     await until('it is held', () => warm.status().phase === 'held');
     await lab.stopWarm();
     const place = await lab.warmDeps();
-    const [held] = heldBursts(place);
+    const [held] = await heldBursts(place);
     assert.deepEqual([held?.account, held?.removed, held?.of], ['user0001', MESSAGES, MESSAGES]);
 
     const again = await lab.warm();
@@ -86,8 +86,8 @@ describe('a burst of removals', { skip: serversMissing }, () => {
 
     const { reader } = await lab.warmDeps();
     assert.ok(reader instanceof VaultReader);
-    assert.equal(acceptHeld(await lab.warmDeps()).length, 1);
-    assert.deepEqual(heldBursts(await lab.warmDeps()), []);
+    assert.equal((await acceptHeld(await lab.warmDeps())).length, 1);
+    assert.deepEqual(await heldBursts(await lab.warmDeps()), []);
     await lab.warm();
     await lab.caughtUp();
     await lab.assertEqual('after it was accepted');
@@ -99,9 +99,84 @@ describe('a burst of removals', { skip: serversMissing }, () => {
     await client.messageDelete(`1:${MESSAGES}`, { uid: true });
     await lab.pass();
     assert.deepEqual(
-      heldBursts(await lab.warmDeps()).map(({ account, removed }) => [account, removed]),
+      (await heldBursts(await lab.warmDeps())).map(({ account, removed }) => [account, removed]),
       [['user0001', MESSAGES]],
     );
+  });
+
+  it('stays held when what was remembered is lost', async (t) => {
+    const { lab, client, other, warm } = await start(t);
+    await client.messageDelete(`1:${MESSAGES}`, { uid: true });
+    await lab.pass();
+    await until('it is held', () => warm.status().phase === 'held');
+    await lab.stopWarm();
+    await lab.forget();
+    const [held] = await heldBursts(await lab.warmDeps());
+    assert.deepEqual([held?.account, held?.removed, held?.of], ['user0001', MESSAGES, MESSAGES]);
+
+    const again = await lab.warm();
+    await other.append('INBOX', message(2));
+    await client.append('INBOX', message(MESSAGES + 1));
+    await lab.caughtUp();
+    await until('it is held again', () => again.status().phase === 'held');
+    assert.deepEqual(again.status().held[0]?.at, held?.at);
+    assert.equal(await countOnStandby(lab), MESSAGES);
+    await lab.assertEqual('the other account', ['user0002']);
+
+    // One that was accepted is not held again.
+    again.accept();
+    await lab.caughtUp();
+    await lab.assertEqual('after it was accepted');
+    await lab.stopWarm();
+    await lab.forget();
+    assert.deepEqual(await heldBursts(await lab.warmDeps()), []);
+    const last = await lab.warm();
+    await lab.caughtUp();
+    assert.equal(last.status().phase, 'following');
+    await lab.assertEqual('and its memory was lost again');
+  });
+
+  it('that nobody kept watch over is held where nothing is remembered', async (t) => {
+    const { lab, client } = await start(t);
+    await lab.stopWarm();
+    // The first one is let through, the second one not.
+    await client.messageDelete('1:25', { uid: true });
+    await lab.pass();
+    await lab.warm();
+    await lab.pass();
+    await until('it is held', async () => (await lab.warm()).status().phase === 'held');
+    (await lab.warm()).accept();
+    for (let index = 1; index <= MESSAGES; index += 1) await client.append('INBOX', message(100 + index));
+    await lab.caughtUp();
+    await lab.stopWarm();
+    await lab.forget();
+    await client.messageDelete('1:*', { uid: true });
+    await lab.pass();
+    const [held, ...more] = await heldBursts(await lab.warmDeps());
+    assert.deepEqual([held?.removed, more], [MESSAGES + 5, []]);
+
+    const warm = await lab.warm();
+    await until('it is held', () => warm.status().phase === 'held');
+    await lab.caughtUp();
+    assert.deepEqual(warm.status().held[0]?.at, held?.at);
+    assert.equal(await countOnStandby(lab), MESSAGES + 5);
+  });
+
+  it('of long ago does not keep an empty standby from being filled', async (t) => {
+    const { lab, client } = await start(t);
+    await client.messageDelete(`1:${MESSAGES - 1}`, { uid: true });
+    await lab.pass();
+    await lab.stopWarm();
+    await lab.forget();
+    const standby = await connectImap(loginOf(lab.standby, 'user0001'));
+    await standby.mailboxOpen('INBOX');
+    await standby.messageDelete('1:*', { uid: true });
+    await standby.logout();
+    assert.deepEqual(await heldBursts(await lab.warmDeps()), []);
+    const warm = await lab.warm();
+    await lab.caughtUp();
+    assert.deepEqual(warm.status().held, []);
+    await lab.assertEqual('filled');
   });
 
   it('ends by itself when the mail is back on the live server', async (t) => {

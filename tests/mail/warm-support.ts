@@ -3,7 +3,7 @@
  * client that reads both.
  */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -155,6 +155,12 @@ export class WarmLab {
     this.#warm = undefined;
     await this.#reader?.close();
     this.#reader = undefined;
+  }
+
+  /** What was remembered of the standby is lost, while it is not kept warm. */
+  async forget(): Promise<void> {
+    const { memoryFile } = await this.warmDeps();
+    for (const suffix of ['', '-wal', '-shm']) rmSync(memoryFile + suffix, { force: true });
   }
 
   /** Everything that the live server holds now is on the standby; fails when that takes long. */

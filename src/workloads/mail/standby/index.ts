@@ -2,5 +2,6 @@
 export { bringUp } from './bring-up.ts';
 export { declareFeatures } from './features.ts';
 export { type QuickReport, type QuickRequest, quickCompare } from './quick.ts';
+export { countServed, type MessagesOnce } from './served.ts';
 export type * from './types.ts';
 export { verifyAgainst } from './verify-against.ts';

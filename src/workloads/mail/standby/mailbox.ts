@@ -76,7 +76,7 @@ class MailboxBringUp {
       this.#repaired('uidvalidity', 1, open.uidValidity, this.#row.uidValidity);
       if (!dryRun) {
         const anew = await this.#replace(open, new Set());
-        if (!anew) return this.#plainly(open);
+        if (typeof anew === 'string') return this.#plainly(open, anew);
         open = anew;
         replaced = true;
       }
@@ -86,7 +86,7 @@ class MailboxBringUp {
     if (broken && !dryRun) {
       if (replaced) throw this.#moved();
       const anew = await this.#replace(open, new Set(findings.wrong));
-      if (!anew) return this.#plainly(open);
+      if (typeof anew === 'string') return this.#plainly(open, anew);
       open = anew;
       replaced = true;
       findings = await this.#compare(open);
@@ -267,10 +267,10 @@ class MailboxBringUp {
 
   /**
    * Makes the mailbox anew, for a UID is given once only. `wrong`: UIDs known to hold something else than the replica has there.
-   * What the journal never held steps aside; the rest waits in a mailbox beside until the new one is filled. Undefined where the
-   * target cannot do it.
+   * What the journal never held steps aside; the rest waits in a mailbox beside until the new one is filled. One sentence where the
+   * target cannot do it: why.
    */
-  async #replace(open: SelectedMailbox, wrong: ReadonlySet<number>): Promise<SelectedMailbox | undefined> {
+  async #replace(open: SelectedMailbox, wrong: ReadonlySet<number>): Promise<SelectedMailbox | string> {
     const { connection, features } = this.#tools;
     const { account } = this.#row;
     const messages = open.exists === 0 ? [] : await everything(connection);
@@ -297,11 +297,11 @@ class MailboxBringUp {
     if (await this.#renamed(aside)) {
       await ensureMailbox(connection, this.#name, this.#row.specialUse);
       await bringChildrenBack(connection, aside, this.#name, features.separator);
-    } else if (await this.#emptied(known, aside)) {
+    } else {
+      const problem = await this.#emptied(known, aside);
+      if (problem !== undefined) return problem;
       crashPoint('standby.replace.after');
       throw new BegunAnew(`${account}/${this.#name} begins anew`);
-    } else {
-      return undefined;
     }
     crashPoint('standby.replace.after');
     return this.#select();
@@ -318,22 +318,23 @@ class MailboxBringUp {
     }
   }
 
-  /** Empties a mailbox that can neither be renamed nor deleted, and lets its UIDs begin anew. */
-  async #emptied(known: readonly number[], aside: string): Promise<boolean> {
+  /** Empties a mailbox that can neither be renamed nor deleted, and lets its UIDs begin anew. Undefined, or why it cannot. */
+  async #emptied(known: readonly number[], aside: string): Promise<string | undefined> {
     const { connection, doveadm } = this.#tools;
     const files = await numberingFiles(doveadm, this.#row.account, this.#name);
-    if (!files || !doveadm) return false;
+    if (typeof files === 'string') return files;
+    invariant(doveadm !== undefined, 'the files are those of the doveadm API');
     await ensureMailbox(connection, aside);
     await connection.select(this.#name);
     if (known.length > 0) await moveMessages(connection, known, aside);
     // Somebody delivers just now.
     if ((await connection.search('ALL')).length > 0) throw this.#moved();
     await connection.unselect();
-    return beginAnew(doveadm, files);
+    return (await beginAnew(doveadm, files)) ? undefined : 'its doveadm API may not remove its files';
   }
 
   /** Its UIDs cannot be had any more: so no client may take them for the ones it knows. */
-  async #plainly(open: SelectedMailbox): Promise<void> {
+  async #plainly(open: SelectedMailbox, problem: string): Promise<void> {
     const { connection, tally, clock } = this.#tools;
     const { account, uidValidity } = this.#row;
     await connection.unselect();
@@ -343,7 +344,7 @@ class MailboxBringUp {
     for (const what of ['uidvalidity', 'uids'] as const) {
       tally.notKept.push({
         what,
-        why: 'the target has given UIDs of this mailbox to other messages, and cannot begin anew: clients read it again',
+        why: `the target has given UIDs of this mailbox to other messages, and cannot begin anew, for ${problem}: clients read it again`,
         account,
         mailbox: this.#name,
       });

@@ -4,6 +4,7 @@
  */
 import type { Catalog, MailboxRow } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
+import type { ImapConnection } from '../imap/index.ts';
 import { isOwnMailbox } from '../shadow/index.ts';
 import type { ActionOptions, Difference } from '../types.ts';
 import { isKept, type NameRules, nameOnTarget } from './names.ts';
@@ -71,20 +72,23 @@ export async function namesOf(deps: StandbyDeps, account: string, signal?: Abort
   }
 }
 
-async function rulesOf({ pool }: TargetServer, account: string): Promise<Rules> {
-  return pool.use(account, async (connection) => {
-    const namespaces = await connection.namespaces();
-    const personal = namespaces?.personal[0];
-    const separator =
-      personal === undefined
-        ? (await connection.listMailboxes({ status: false }))[0]?.delimiter
-        : personal.delimiter;
-    return {
-      separator: separator ?? null,
-      prefix: personal?.prefix ?? '',
-      isOwn: (name) => isOwnMailbox(name, namespaces) && !isKept(name),
-    };
-  });
+function rulesOf({ pool }: TargetServer, account: string): Promise<Rules> {
+  return pool.use(account, namesFor);
+}
+
+/** How the target writes names, as who is logged in sees it. */
+export async function namesFor(connection: ImapConnection): Promise<Rules> {
+  const namespaces = await connection.namespaces();
+  const personal = namespaces?.personal[0];
+  const separator =
+    personal === undefined
+      ? (await connection.listMailboxes({ status: false }))[0]?.delimiter
+      : personal.delimiter;
+  return {
+    separator: separator ?? null,
+    prefix: personal?.prefix ?? '',
+    isOwn: (name) => isOwnMailbox(name, namespaces) && !isKept(name),
+  };
 }
 
 interface Rules extends NameRules {

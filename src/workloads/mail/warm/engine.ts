@@ -10,8 +10,10 @@
  *     any of them ──the standby does not serve──► stalled ──it serves again──► the one before
  *
  * A burst of removals holds its account: everything up to the state just before goes to the standby, nothing after. The hold
- * ends when the operator accepts it, or when what was removed is not lost any more (moved, or brought back).
+ * ends when the operator accepts it, or when what was removed is not lost any more (moved, or brought back). Where nothing is remembered, an
+ * account in which the journal marks bursts is held where the standby serves still what one of them took.
  */
+import type { CheckpointRow } from '../../../catalog/index.ts';
 import type { Lsn, MailboxId } from '../../../journal/index.ts';
 import { hasCode, messageOf, reviveError, UnderstudyError } from '../../../lib/index.ts';
 import type { DoveadmClient } from '../doveadm/index.ts';
@@ -32,6 +34,7 @@ import { applyDifference } from './difference.ts';
 import { warmErrors } from './errors.ts';
 import { memoryKey } from './held.ts';
 import { WarmMemory } from './memory.ts';
+import { burstNotPassed, burstsByAccount } from './not-passed.ts';
 import type { HeldBurst, WarmEngine, WarmMetrics, WarmStatus } from './types.ts';
 
 export interface WarmDeps extends StandbyDeps {
@@ -127,6 +130,8 @@ class Engine implements WarmEngine {
   readonly #metrics = { messagesAdded: 0, messagesRemoved: 0, flagsSet: 0, applied: 0, compared: 0 };
   /** Accounts that the first comparison has not done. */
   readonly #unfilled = new Set<string>();
+  /** Accounts of which is not known which of these bursts the standby has had. */
+  readonly #doubted = new Map<string, readonly CheckpointRow[]>();
   #filling = false;
   #fillBeganMs = 0;
   #fillTotal = 0;
@@ -447,10 +452,15 @@ class Engine implements WarmEngine {
 
   #fill(filled: ReadonlySet<string>): void {
     const { reader, clock, log } = this.#deps;
+    const marked = burstsByAccount(reader.catalog);
     for (const { account } of reader.catalog.accounts()) {
-      if (filled.has(account) || this.#held.has(account) || this.#released.has(account)) continue;
+      if (filled.has(account)) continue;
       this.#unfilled.add(account);
       this.#behind.set(account, comparisonFrom(1 as Lsn));
+      const bursts = (marked.get(account) ?? []).filter(
+        ({ lsn }) => lsn <= this.#readLsn && !this.#isPassed(account, lsn),
+      );
+      if (bursts.length > 0 && !this.#released.has(account)) this.#doubted.set(account, bursts);
     }
     this.#filling = true;
     this.#fillTotal = this.#unfilled.size;
@@ -499,12 +509,17 @@ class Engine implements WarmEngine {
   #start(account: string): void {
     const accounts = [account];
     const changes = this.#behind.get(account) as AccountChanges;
-    if (this.#unfilled.has(account) && changes.scope === 'whole' && !this.#trouble) {
+    if (
+      this.#unfilled.has(account) &&
+      changes.scope === 'whole' &&
+      !this.#trouble &&
+      !this.#isAlone(account)
+    ) {
       for (const other of this.#unfilled) {
         if (accounts.length >= FILL_ACCOUNTS) break;
         const mayJoin =
           other !== account && !this.#working.has(other) && this.#behind.get(other)?.scope === 'whole';
-        if (mayJoin && !this.#problems.isSetAside(other) && !this.#held.has(other)) accounts.push(other);
+        if (mayJoin && !this.#problems.isSetAside(other) && !this.#isAlone(other)) accounts.push(other);
       }
     }
     const jobs = new Map(accounts.map((name) => [name, this.#behind.get(name) as AccountChanges]));
@@ -524,6 +539,11 @@ class Engine implements WarmEngine {
         this.#breakDown(asMailError(error));
       });
     this.#tasks.add(task);
+  }
+
+  /** Is not brought to the same LSN as others, or may not be. */
+  #isAlone(account: string): boolean {
+    return this.#held.has(account) || this.#doubted.has(account);
   }
 
   async #work(jobs: ReadonlyMap<string, AccountChanges>): Promise<void> {
@@ -587,6 +607,7 @@ class Engine implements WarmEngine {
   async #bringOver(account: string, changes: AccountChanges): Promise<void> {
     const { reader } = this.#deps;
     const doveadm = this.#doveadm;
+    await this.#clearDoubt(account);
     const hold = this.#held.get(account);
     const at = hold?.at ?? this.#readLsn;
     if (changes.scope === 'messages' && doveadm !== undefined) {
@@ -608,6 +629,23 @@ class Engine implements WarmEngine {
     await this.#compare([account], { ...(hold ? { at } : {}), ...since }, failures);
     const failure = failures.get(account);
     if (failure !== undefined) throw failure;
+  }
+
+  /** Holds the account where the standby was before a burst. */
+  async #clearDoubt(account: string): Promise<void> {
+    const bursts = this.#doubted.get(account);
+    if (bursts === undefined) return;
+    const { reader, burst: rule } = this.#deps;
+    const found = await this.#twice(() =>
+      this.#pool.use(account, (connection) =>
+        burstNotPassed({ catalog: reader.catalog, connection, rule }, account, bursts),
+      ),
+    );
+    this.#doubted.delete(account);
+    const held = this.#held.get(account);
+    if (found === undefined || (held !== undefined && held.at <= found.lsn)) return;
+    this.#held.delete(account);
+    this.#holdAt(account, found.lsn);
   }
 
   /** A connection that was kept may have ended meanwhile. */

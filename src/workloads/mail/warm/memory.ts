@@ -1,7 +1,7 @@
 /**
  * What is remembered between two runs, in one small SQLite file: how far the standby is, which accounts the first comparison
- * has done, and what is held. Without it, or where it is of another journal or another standby, everything is compared anew;
- * so it is written now and then, and a loss of its last second costs a second's work.
+ * has done, and what is held. Without it, or where it is of another journal or another standby, everything is compared anew, and what was held
+ * is told by what the standby serves (`not-passed.ts`); so it is written now and then, and a loss of its last second costs a second's work.
  *
  *   meta     journal_id, target (name, host and port), schema, applied_lsn, fill_lsn (while the first comparison is under way)
  *   filled   accounts that this comparison has done
@@ -41,18 +41,21 @@ export class WarmMemory {
     try {
       return new WarmMemory(file, key);
     } catch (error) {
-      if ((error as { code?: string }).code !== 'ERR_SQLITE_ERROR') throw error;
+      if (!isUnreadable(error)) throw error;
       for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
       return new WarmMemory(file, key);
     }
   }
 
-  /** What is remembered of this journal and standby, beside who writes it; undefined when nothing is. */
+  /** What is remembered of this journal and standby, beside who writes it; undefined when nothing is, or it cannot be read. */
   static peek(file: string, key: MemoryKey): Remembered | undefined {
     if (!existsSync(file)) return undefined;
     const db = new DatabaseSync(file, { timeout: 5_000 });
     try {
       return isOf(db, key) ? readAll(db) : undefined;
+    } catch (error) {
+      if (isUnreadable(error)) return undefined;
+      throw error;
     } finally {
       db.close();
     }
@@ -147,6 +150,14 @@ export class WarmMemory {
       throw error;
     }
   }
+}
+
+/** SQLITE_ERROR (a table is missing), SQLITE_CORRUPT, SQLITE_NOTADB: not what passes, such as a lock or a full disk. */
+const UNREADABLE = new Set([1, 11, 26]);
+
+function isUnreadable(error: unknown): boolean {
+  const { code, errcode } = error as { code?: string; errcode?: number };
+  return code === 'ERR_SQLITE_ERROR' && errcode !== undefined && UNREADABLE.has(errcode & 0xff);
 }
 
 function readAll(db: DatabaseSync): Remembered {
