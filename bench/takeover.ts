@@ -1,13 +1,15 @@
 /**
- * Taking over: a switchover under clients, the way back, then the live server is killed and one command fails over. From the command to the first
- * client's login and FETCH, and to that of the last account; and the longest wait of each client of a switchover.
+ * Taking over. The live server is killed under clients and deliveries, and one command fails over: from the command to the first client's login and
+ * FETCH, and to that of the last account, half of them through the front door, half where the directory says. Then it is taken back, and a switchover
+ * follows: the longest wait of each client. Last, on fewer accounts, failovers again and again: what synchronous protection loses.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadConfig } from '../src/config/index.ts';
-import { startSlapd } from '../src/demo/directory/index.ts';
+import { type Slapd, startSlapd } from '../src/demo/directory/index.ts';
+import { type Directory, ldapDirectory } from '../src/directory/index.ts';
 import { silentLog, systemClock } from '../src/lib/index.ts';
 import { stopProxy } from '../src/rehome/index.ts';
 import { freePort } from '../tests/lab/address.ts';
@@ -22,12 +24,15 @@ import { Report } from './lib/report.ts';
 import { onStage, type Stage } from './lib/stage.ts';
 import { highest, median } from './lib/statistics.ts';
 
-const flags = readFlags('Failover by command and switchover under clients.', {
+const flags = readFlags('Failover by command and switchover, under clients.', {
   accounts: { default: 1_000, what: 'Accounts.' },
   messages: { default: 10, what: 'Messages in each.' },
-  clients: { default: 12, what: 'Clients at work during the switchover.' },
-  rate: { default: 20, what: 'Deliveries per second during the switchover.' },
+  clients: { default: 12, what: 'Clients at work all the time.' },
+  rate: { default: 20, what: 'Deliveries per second.' },
   at: { default: 16, what: 'Log-ins at once, when every account is tried after the failover.' },
+  switchovers: { default: 1, what: 'Switchovers of all accounts; 0 = the failover alone.' },
+  repeats: { default: 3, what: 'Failovers of few accounts, to see what is lost.' },
+  few: { default: 30, what: 'Accounts of those.' },
 });
 
 const PAIR = 'mail';
@@ -36,58 +41,114 @@ const report = new Report('takeover', flags);
 interface World {
   readonly live: Dovecot;
   readonly standby: Dovecot;
+  readonly directory: Directory;
   readonly configFile: string;
   readonly imapPort: number;
   readonly lmtpPort: number;
+  /** Ends it all before the bench does. */
+  end(): Promise<void>;
+}
+
+interface Kept {
+  readonly acknowledged: number;
+  readonly lost: number;
+  readonly doubled: number;
 }
 
 await onStage('takeover', async (stage) => {
   const missing = requirePackages(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'slapd']);
   if (missing) throw new Error(missing);
-  const world = await startWorld(stage);
+  await withAllAccounts(stage);
+  if (flags.repeats > 0) await again(stage);
+  report.finish();
+});
+
+async function withAllAccounts(stage: Stage): Promise<void> {
+  const world = await begin(stage, 'all', flags.accounts);
+  report.say('failover');
+  const moved = await failover(world, { everyAccount: true });
+  tellFailover(moved);
+  let last = moved.plan;
+  for (let time = 1; time <= flags.switchovers; time += 1) {
+    report.say('taken back; then the standby is warm again');
+    if (time === 1) await world.live.restart();
+    await takeBack(world, last);
+    await warm(world, flags.accounts);
+    report.say('switchover');
+    last = await switchover(world);
+  }
+  await world.end();
+}
+
+/** Failovers of few accounts with synchronous protection, each taken back: nothing that was acknowledged may be missing, or there twice. */
+async function again(stage: Stage): Promise<void> {
+  const world = await begin(stage, 'few', flags.few);
+  const rows: (string | number)[][] = [];
+  const sum = { lost: 0, doubled: 0 };
+  for (let time = 1; time <= flags.repeats; time += 1) {
+    report.say(`failover ${time} of ${flags.repeats} of ${flags.few} accounts`);
+    const { kept, outages, plan } = await failover(world, { everyAccount: false });
+    sum.lost += kept.lost;
+    sum.doubled += kept.doubled;
+    rows.push([`${time}`, kept.acknowledged, kept.lost, kept.doubled, highest(outages), plan.report.rtoMs]);
+    await world.live.restart();
+    await takeBack(world, plan);
+    await warm(world, flags.few);
+  }
+  report.table(
+    `failovers of ${flags.few} accounts under ${flags.clients} clients and ${flags.rate} deliveries/s`,
+    ['', 'acknowledged', 'lost', 'doubled', 'longest wait, ms', 'by the plan, ms'],
+    rows,
+  );
+  report.bar('failovers with synchronous protection, mail lost', sum.lost, '=', 0, 'messages');
+  report.bar('failovers with synchronous protection, mail doubled', sum.doubled, '=', 0, 'messages');
+  await world.end();
+}
+
+/** Filled, followed, warm. */
+async function begin(stage: Stage, name: string, accounts: number): Promise<World> {
+  const world = await startWorld(stage, name, accounts);
   report.say('first shadow');
   await json(world, 'shadow', 'mail-a', '--once');
   report.say('the service begins, and fills the standby');
   const service = start(world.configFile, ['run']);
-  stage.after(async () => {
+  const end = once(async () => {
     await service.terminate();
+    await world.end();
   });
-  await warm(world);
+  stage.after(end);
+  await warm(world, accounts);
+  return { ...world, end };
+}
 
-  const outages = await switchover(world);
-  report.say('taken back; the standby is warm again');
-  await warm(world);
-  const reached = await failover(world);
-
-  report.bar('switchover, longest wait of a client', highest(outages.map((ms) => ms / 1_000)), '≤', 1.5, 's');
-  report.bar('failover, command to first login and FETCH', (reached[0] as number) / 1_000, '≤', 5, 's');
-  report.bar('failover, command to last account', (reached.at(-1) as number) / 1_000, '≤', 20, 's');
-  report.finish();
-});
-
-async function startWorld(stage: Stage): Promise<World> {
+async function startWorld(stage: Stage, name: string, accounts: number): Promise<World> {
+  const endings: (() => Promise<unknown> | unknown)[] = [];
+  const end = once(async () => {
+    for (const next of endings.reverse()) await next();
+  });
+  stage.after(end);
   const ports = { api: await freePort(), imap: await freePort(), lmtp: await freePort() };
-  const server = async (name: string) => {
+  const server = async (of: string) => {
     const dovecot = await startDovecot({
-      accounts: flags.accounts,
+      accounts,
       fsync: 'never',
-      push: { url: `http://127.0.0.1:${ports.api}/push/${name}`, timeoutMs: 2_500 },
+      push: { url: `http://127.0.0.1:${ports.api}/push/${of}`, timeoutMs: 2_500 },
     });
-    stage.after(() => dovecot.stop());
+    endings.push(() => dovecot.stop());
     return dovecot;
   };
   const live = await server('mail-a');
   const standby = await server('mail-b');
-  report.say(`filling ${flags.accounts} accounts`);
-  await fillDovecot(live, { messages: flags.accounts * flags.messages, approxBytes: 3_000, pool: 200 });
+  report.say(`filling ${accounts} accounts`);
+  await fillDovecot(live, { messages: accounts * flags.messages, approxBytes: 3_000, pool: 200 });
   const slapd = await startSlapd({
-    folder: join(stage.folder, 'slapd'),
+    folder: join(stage.folder, name, 'slapd'),
     accounts: live.accounts,
     mailHost: live.address,
   });
-  stage.after(() => slapd.stop());
-  const dataDir = join(stage.folder, 'data');
-  mkdirSync(dataDir, { mode: 0o700 });
+  endings.push(() => slapd.stop());
+  const dataDir = join(stage.folder, name, 'data');
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const lines = (dovecot: Dovecot) => [
     '    workload: mail',
     `    host: ${dovecot.address}`,
@@ -96,7 +157,7 @@ async function startWorld(stage: Stage): Promise<World> {
     `    services: { lmtp: ${dovecot.lmtpPort} }`,
     '    push: { mode: synchronous }',
   ];
-  const configFile = join(stage.folder, 'understudy.yaml');
+  const configFile = join(stage.folder, name, 'understudy.yaml');
   writeFileSync(
     configFile,
     [
@@ -123,10 +184,38 @@ async function startWorld(stage: Stage): Promise<World> {
       '',
     ].join('\n'),
   );
-  stage.after(async () => {
+  endings.push(async () => {
     await stopProxy(loadConfig(configFile), PAIR, { clock: systemClock, log: silentLog });
   });
-  return { live, standby, configFile, imapPort: ports.imap, lmtpPort: ports.lmtp };
+  return {
+    live,
+    standby,
+    directory: directoryOf(slapd),
+    configFile,
+    imapPort: ports.imap,
+    lmtpPort: ports.lmtp,
+    end,
+  };
+}
+
+function directoryOf({ url, bindDn, bindSecret, baseDn }: Slapd): Directory {
+  return ldapDirectory({
+    url,
+    bindDn,
+    bindSecret,
+    baseDn,
+    accountFilter: '(objectClass=inetLocalMailRecipient)',
+    accountAttribute: 'uid',
+    serverAttribute: 'mailHost',
+  });
+}
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= work();
+    return done;
+  };
 }
 
 async function json(world: World, ...args: string[]) {
@@ -136,7 +225,7 @@ async function json(world: World, ...args: string[]) {
 }
 
 /** Everything that the journal has is on the standby. */
-async function warm(world: World): Promise<void> {
+async function warm(world: World, accounts: number): Promise<void> {
   const note = join(loadConfig(world.configFile).dataDir, 'service.json');
   const isUp = () => (existsSync(note) && readFileSync(note, 'utf8').includes('url') ? true : undefined);
   await until('the service answers', isUp, { withinMs: 60_000 });
@@ -146,18 +235,28 @@ async function warm(world: World): Promise<void> {
     const live = servers.find(({ server }: { server: string }) => server === 'mail-a');
     if (
       live?.state === 'following' &&
-      live.accounts === flags.accounts &&
+      live.accounts === accounts &&
       standby?.phase === 'following' &&
       standby.accountsBehind === 0
     )
       return;
-    await delay(500);
+    await delay(1_000);
   }
 }
 
-/** The longest wait of each client, ms. */
-async function switchover(world: World): Promise<readonly number[]> {
-  const load = await ClientLoad.start({
+interface Plan {
+  readonly id: string;
+  readonly state: string;
+  readonly problem?: unknown;
+  readonly report: {
+    readonly timeline: readonly { readonly name: string; readonly ms?: number }[];
+    readonly outageMs: number;
+    readonly rtoMs: number;
+  };
+}
+
+function clientsOf(world: World): Promise<ClientLoad> {
+  return ClientLoad.start({
     imap: { host: '127.0.0.1', port: world.imapPort },
     lmtp: { host: '127.0.0.1', port: world.lmtpPort },
     accounts: world.live.accounts,
@@ -165,8 +264,34 @@ async function switchover(world: World): Promise<readonly number[]> {
     clients: flags.clients,
     deliveriesPerSecond: flags.rate,
   });
+}
+
+/** What clients were promised, against what the standby has. */
+async function keptOn(world: World, load: ClientLoad): Promise<Kept> {
+  const ledger = await checkLedger(load, { host: world.standby.address, port: world.standby.imapPort });
+  if (load.surprises.length > 0) throw new Error(JSON.stringify(load.surprises.slice(0, 5)));
+  return {
+    acknowledged: ledger.acknowledged,
+    lost: ledger.lost.length + ledger.flagsLost.length + ledger.filingsLost.length,
+    doubled: ledger.doubled.length,
+  };
+}
+
+async function takeBack(world: World, plan: Plan): Promise<void> {
+  const began = performance.now();
+  const back = await json(world, 'plan', 'rollback', plan.id, '--yes');
+  if (back.plan.state !== 'rolled-back') throw new Error(JSON.stringify(back.plan.problem));
+  report.say(`taken back in ${Math.round((performance.now() - began) / 1_000)} s`);
+}
+
+function stepsOf({ report: { timeline } }: Plan): [string, number][] {
+  return timeline.map(({ name, ms }) => [name, ms ?? 0]);
+}
+
+async function switchover(world: World): Promise<Plan> {
+  const load = await clientsOf(world);
   let outages: number[];
-  let plan: { id: string; report: { timeline: { name: string; ms?: number }[]; outageMs: number } };
+  let plan: Plan;
   try {
     await delay(3_000);
     const began = load.nowMs();
@@ -176,14 +301,10 @@ async function switchover(world: World): Promise<readonly number[]> {
   } finally {
     await load.stop();
   }
-  const kept = await checkLedger(load, { host: world.standby.address, port: world.standby.imapPort });
+  const kept = await keptOn(world, load);
+  report.table('steps of the switchover', ['step', 'ms'], stepsOf(plan));
   report.table(
-    'steps of the switchover',
-    ['step', 'ms'],
-    plan.report.timeline.map(({ name, ms }) => [name, ms ?? 0]),
-  );
-  report.table(
-    `switchover under ${flags.clients} clients and ${flags.rate} deliveries/s`,
+    `switchover of ${flags.accounts} accounts under ${flags.clients} clients and ${flags.rate} deliveries/s`,
     ['', 'ms'],
     [
       ['the door was shut', plan.report.outageMs],
@@ -191,53 +312,126 @@ async function switchover(world: World): Promise<readonly number[]> {
       ['clients, longest', highest(outages)],
     ],
   );
-  report.bar('switchover, acknowledged mail lost', kept.lost.length, '=', 0, 'messages');
-  report.bar('switchover, mail doubled', kept.doubled.length, '=', 0, 'messages');
-  const back = await json(world, 'plan', 'rollback', plan.id, '--yes');
-  if (back.plan.state !== 'rolled-back') throw new Error(JSON.stringify(back.plan.problem));
-  return outages;
+  report.bar('switchover, longest wait of a client', highest(outages) / 1_000, '≤', 1.5, 's');
+  report.bar('switchover, acknowledged mail and changes lost', kept.lost, '=', 0);
+  report.bar('switchover, mail doubled', kept.doubled, '=', 0, 'messages');
+  return plan;
 }
 
-/** From the command to each account's first login and FETCH, ascending, ms. */
-async function failover(world: World): Promise<readonly number[]> {
-  await world.live.kill9();
-  const began = performance.now();
-  const command = json(world, 'failover', PAIR, '--yes');
-  const reached: number[] = [];
-  const [first = '', ...others] = world.live.accounts;
-  const reach = async (account: string) => {
-    while (!(await serves(world, account))) await delay(10);
-    reached.push(performance.now() - began);
-  };
-  await reach(first);
-  const queue = [...others];
-  await Promise.all(
-    Array.from({ length: flags.at }, async () => {
-      for (let account = queue.shift(); account !== undefined; account = queue.shift()) await reach(account);
-    }),
-  );
-  const { plan } = await command;
+interface Failover {
+  readonly plan: Plan;
+  readonly kept: Kept;
+  /** The longest wait of each client, from the command on, ms. */
+  readonly outages: readonly number[];
+  /** From the command to each account's first login and FETCH, ascending, ms. */
+  readonly reached: readonly number[];
+}
+
+/** The live server dies under clients, and the command follows at once. */
+async function failover(world: World, { everyAccount }: { everyAccount: boolean }): Promise<Failover> {
+  const load = await clientsOf(world);
+  let plan: Plan;
+  let reached: number[] = [];
+  let outages: number[];
+  try {
+    await delay(3_000);
+    await world.live.kill9();
+    const began = load.nowMs();
+    const failed = new AbortController();
+    const command = json(world, 'failover', PAIR, '--yes').catch((error: unknown) => {
+      failed.abort(error);
+      throw error;
+    });
+    [{ plan }, reached] = await Promise.all([command, everyAccount ? reachAll(world, failed.signal) : []]);
+    await load.settled(load.nowMs(), { withinMs: 60_000 });
+    outages = load.outages(began).map(({ outageMs }) => Math.round(outageMs));
+  } finally {
+    await load.stop();
+  }
+  return { plan, kept: await keptOn(world, load), outages, reached };
+}
+
+function tellFailover({ plan, kept, outages, reached }: Failover): void {
+  const [first = 0] = reached;
+  const last = reached.at(-1) ?? 0;
+  report.table('steps of the failover', ['step', 'ms'], stepsOf(plan));
   report.table(
-    'steps of the failover',
-    ['step', 'ms'],
-    plan.report.timeline.map(({ name, ms }: { name: string; ms?: number }) => [name, ms ?? 0]),
-  );
-  report.table(
-    `failover of ${flags.accounts} accounts`,
+    `failover of ${flags.accounts} accounts under ${flags.clients} clients and ${flags.rate} deliveries/s`,
     ['', 'ms'],
     [
       ['by the plan’s own account', plan.report.rtoMs],
-      ['first client', reached[0] ?? 0],
-      ['last account', reached.at(-1) ?? 0],
+      ['first login and FETCH', first],
+      ['half of the accounts', median(reached)],
+      ['last account', last],
+      ['clients, median', median(outages)],
+      ['clients, longest', highest(outages)],
     ],
+  );
+  report.bar('failover, command to first login and FETCH', first / 1_000, '≤', 5, 's');
+  report.bar('failover, command to last account', last / 1_000, '≤', 20, 's');
+  report.bar('failover, acknowledged mail and changes lost', kept.lost, '=', 0);
+  report.bar('failover, mail doubled', kept.doubled, '=', 0, 'messages');
+}
+
+/** From now to each account's first login and FETCH, ascending, ms. */
+async function reachAll(world: World, failed: AbortSignal): Promise<number[]> {
+  const began = performance.now();
+  const reached: number[] = [];
+  const hosts = new Hosts(world);
+  const reach = async (account: string, byDirectory: boolean) => {
+    for (;;) {
+      failed.throwIfAborted();
+      const place = byDirectory ? await hosts.placeOf(account) : { host: '127.0.0.1', port: world.imapPort };
+      if (place !== undefined && (await serves(world, account, place))) break;
+      await delay(50);
+    }
+    reached.push(performance.now() - began);
+  };
+  const queue = world.live.accounts.map((account, index) => ({ account, byDirectory: index % 2 === 1 }));
+  // One that is there from the beginning is the first to be served; the others come when there is a point in it.
+  const first = queue.shift();
+  if (first !== undefined) await reach(first.account, first.byDirectory);
+  await Promise.all(
+    Array.from({ length: flags.at }, async () => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        await reach(next.account, next.byDirectory);
+      }
+    }),
   );
   return reached.sort((a, b) => a - b);
 }
 
-/** One login and one FETCH through the front door. */
-function serves(world: World, account: string): Promise<boolean> {
+/** Where the directory says that accounts are, asked once for all who wait. */
+class Hosts {
+  readonly #world: World;
+  #known: Promise<ReadonlyMap<string, string | undefined>> | undefined;
+  #askedAt = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  async placeOf(account: string): Promise<{ host: string; port: number } | undefined> {
+    const { live, standby } = this.#world;
+    const known = (await this.#known)?.get(account);
+    if (known !== standby.address && performance.now() - this.#askedAt > 100) this.#ask();
+    const host = (await this.#known)?.get(account);
+    const server = [live, standby].find(({ address }) => address === host);
+    return server === undefined ? undefined : { host: server.address, port: server.imapPort };
+  }
+
+  #ask(): void {
+    this.#askedAt = performance.now();
+    this.#known = this.#world.directory
+      .bindings()
+      .then((bindings) => new Map(bindings.map(({ account, values }) => [account, values[0]])));
+  }
+}
+
+/** One login and one FETCH. */
+function serves(world: World, account: string, place: { host: string; port: number }): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(world.imapPort, '127.0.0.1');
+    const socket = connect(place);
     let text = '';
     const end = (answer: boolean) => {
       socket.destroy();
