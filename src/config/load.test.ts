@@ -117,13 +117,13 @@ const slips: { slip: string; from: string; to: string; code: string; says: RegEx
     code: 'CONFIG_INVALID',
     says: /`servers\.\.\.\/b`.*a name has letters/,
   },
-  {
-    slip: 'a server with the name of a folder that the service has itself',
+  ...['control', 'doors', 'reports', 'Reports', 'api-token', 'service.sqlite'].map((name) => ({
+    slip: `a server with the name of what the service has itself: ${name}`,
     from: 'mail-b:\n',
-    to: 'control:\n',
+    to: `${name}:\n`,
     code: 'CONFIG_INVALID',
-    says: /`servers\.control`.*cannot be called control/,
-  },
+    says: /`servers\..*cannot be called control, doors, reports, api-token or service\.…/,
+  })),
   {
     slip: 'a key twice',
     from: 'site: hq',

@@ -405,11 +405,13 @@ const serverName = z
     'a name has letters, digits, `.`, `_` and `-`, for it names a folder',
   );
 
-/** Folders of the data folder that are not a vault's. */
-const reservedFolders = ['control', 'doors'];
+/** What lies in the data folder beside the vaults: see "Data on disk" in ARCHITECTURE.md. */
+const reservedNames = ['control', 'doors', 'reports', 'api-token'];
+/** `service.json`, `service.sqlite` and their companions. */
+const reservedPrefix = 'service.';
 const vaultName = serverName.refine(
-  (name) => !reservedFolders.includes(name.toLowerCase()),
-  `a server cannot be called ${reservedFolders.join(' or ')}: that folder of \`dataDir\` is the service’s own`,
+  (name) => !reservedNames.includes(name.toLowerCase()) && !name.toLowerCase().startsWith(reservedPrefix),
+  `a server cannot be called ${reservedNames.join(', ')} or ${reservedPrefix}…: that name in \`dataDir\` is the service’s own`,
 );
 
 export const configSchema = z.strictObject({

@@ -224,6 +224,18 @@ test('no way back after the point of no return has begun, nor after a commit, no
   );
 });
 
+test('a later plan that was taken back stands in nobody’s way', async () => {
+  await withEngine([plan('move', [step('a')]), plan('other', [step('b')])], async (engine) => {
+    const { plan: first } = await engine.run(asked('move'), quiet);
+    const { plan: second } = await engine.run(asked('other'), quiet);
+    await assert.rejects(engine.rollback(first.id, { by }, quiet), { code: 'PLAN_SUPERSEDED' });
+    await engine.rollback(second.id, { by }, quiet);
+    assert.equal((await engine.previewRollback(first.id)).steps.length, 1);
+    assert.equal((await engine.rollback(first.id, { by }, quiet)).plan.state, 'rolled-back');
+    assert.deepEqual(ledger.lines, ['a', 'b', '-b', '-a']);
+  });
+});
+
 test('a fence that fell while the plan lay still is made again; what a later step replaced is not', async () => {
   let broken = true;
   const steps = [

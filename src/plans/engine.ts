@@ -499,8 +499,11 @@ function checkWayBack<C>(steps: readonly PlanStep<C>[], context: C, record: Plan
   throw planErrors.make('PLAN_NO_WAY_BACK', `plan ${record.id} has begun: ${final.sentence(context)}`);
 }
 
+/** A later plan that was taken back has left the pair as it found it. */
 function checkNewest(control: ControlView, record: PlanRecord): void {
-  const newest = plansIn(control, () => false).findLast((plan) => plan.pair === record.pair);
+  const newest = plansIn(control, () => false).findLast(
+    (plan) => plan.pair === record.pair && (plan.id === record.id || plan.state !== 'rolled-back'),
+  );
   if (newest === undefined || newest.id === record.id) return;
   throw planErrors.make('PLAN_SUPERSEDED', `plan ${newest.id} (${newest.kind}) began after ${record.id}`);
 }
@@ -544,7 +547,7 @@ function refuseRed(findings: readonly Finding[], force: boolean): void {
   const others = red.length > 1 ? ` (and ${red.length - 1} more)` : '';
   throw planErrors.make('PLAN_REFUSED', `${first.title}: ${first.detail}${others}`, {
     details: { findings },
-    remedy: `${first.remedy.replace(/\.$/, '')}; or overrule it: --force --reason TEXT`,
+    remedy: `${first.remedy.replace(/\.$/, '')}; or overrule it: --reason TEXT`,
   });
 }
 

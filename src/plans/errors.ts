@@ -11,7 +11,7 @@ export const planErrors = defineErrors({
     kind: 'refused',
     retry: 'after-repair',
     summary: 'A precondition of the plan is red; nothing was changed.',
-    remedy: 'Repair what is named, or overrule it: --force --reason TEXT',
+    remedy: 'Repair what is named, or overrule it: --reason TEXT',
   },
   PLAN_REASON_MISSING: {
     kind: 'usage',
