@@ -2,7 +2,7 @@
 import { type ConfigurationOptions, MAIL_UID, PLAIN_CAPABILITY, storeFolder } from './dovecot.ts';
 
 /** The text of dovecot.conf. `extraConfig` is in the words of 2.4. */
-export function configuration24(o: ConfigurationOptions): string {
+export function configuration24(o: ConfigurationOptions & { files: boolean }): string {
   const plugins = [
     ...(o.mailPlugins ?? []),
     ...(o.push ? ['notify', 'push_notification', 'mail_lua', 'push_notification_lua'] : []),
@@ -85,10 +85,7 @@ protocol lmtp {
   postmaster_address = postmaster@example.test
 }
 doveadm_api_key = ${o.doveadmKey}
-protocol doveadm {
-  fs posix {
-  }
-}
+${o.files ? 'protocol doveadm {\n  fs posix {\n  }\n}' : ''}
 service doveadm {
   inet_listener http {
     listen = ${o.address}

@@ -12,8 +12,8 @@ const found =
 /** The reason to skip where it cannot be had, else false: made for the `skip` option of a test. */
 export const dovecot24Missing: string | false = typeof found === 'string' ? found : false;
 
-/** Throws where it cannot be had. */
-export function dovecot24(): DovecotRelease {
+/** `files: false`: its doveadm API may not touch files. Throws where it cannot be had. */
+export function dovecot24({ files = true } = {}): DovecotRelease {
   if (typeof found === 'string') throw new Error(found);
-  return { configuration: configuration24, command: found.command };
+  return { configuration: (options) => configuration24({ ...options, files }), command: found.command };
 }

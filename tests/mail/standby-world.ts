@@ -13,7 +13,7 @@ import {
   bringUp,
   type StandbyDeps,
 } from '../../src/workloads/mail/standby/index.ts';
-import { type Dovecot, startDovecot } from '../lab/dovecot.ts';
+import { type Dovecot, type DovecotRelease, startDovecot } from '../lab/dovecot.ts';
 import {
   type AccountDump,
   type CompareOptions,
@@ -29,6 +29,8 @@ export interface StandbyWorldOptions extends MailLabOptions {
   readonly standbyFormat?: MailLabOptions['format'];
   /** False: the standby is a plain IMAP server to us. */
   readonly standbyDoveadm?: boolean;
+  /** Default: the installed one. */
+  readonly standbyRelease?: DovecotRelease;
 }
 
 export class StandbyWorld {
@@ -38,12 +40,14 @@ export class StandbyWorld {
   #live: DoveadmClient | undefined;
 
   static async start(t: TestContext, options: StandbyWorldOptions): Promise<StandbyWorld> {
-    const { standbyFormat = options.format, standbyDoveadm = true, ...live } = options;
+    const { standbyFormat = options.format, standbyDoveadm = true, standbyRelease, ...live } = options;
     const standby = await startDovecot({
       fsync: 'never',
       ...(live.accounts === undefined ? {} : { accounts: live.accounts }),
       ...(standbyFormat === undefined ? {} : { format: standbyFormat }),
       ...(live.extraConfig === undefined ? {} : { extraConfig: live.extraConfig }),
+      ...(live.autoMailboxes === undefined ? {} : { autoMailboxes: live.autoMailboxes }),
+      ...(standbyRelease === undefined ? {} : { release: standbyRelease }),
     });
     t.after(() => standby.stop());
     const lab = await MailLab.start(t, { doveadm: true, ...live });

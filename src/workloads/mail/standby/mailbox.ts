@@ -156,8 +156,8 @@ class MailboxBringUp {
   }
 
   #compare(open: SelectedMailbox): Promise<Findings> {
-    const { reader, connection, at } = this.#tools;
-    const where = { row: this.#row, at, exists: open.exists, uidNext: open.uidNext ?? 1 };
+    const { reader, connection, at, checkBodies } = this.#tools;
+    const where = { row: this.#row, at, exists: open.exists, uidNext: open.uidNext ?? 1, checkBodies };
     return compareMailbox(reader.catalog, connection, where, (flags) => this.#flagsKept(open, flags));
   }
 
