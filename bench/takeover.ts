@@ -55,6 +55,33 @@ interface Kept {
   readonly doubled: number;
 }
 
+/** Where the directory says that accounts are, asked once for all who wait. */
+class Hosts {
+  readonly #world: World;
+  #known: Promise<ReadonlyMap<string, string | undefined>> | undefined;
+  #askedAt = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  async placeOf(account: string): Promise<{ host: string; port: number } | undefined> {
+    const { live, standby } = this.#world;
+    const known = (await this.#known)?.get(account);
+    if (known !== standby.address && performance.now() - this.#askedAt > 100) this.#ask();
+    const host = (await this.#known)?.get(account);
+    const server = [live, standby].find(({ address }) => address === host);
+    return server === undefined ? undefined : { host: server.address, port: server.imapPort };
+  }
+
+  #ask(): void {
+    this.#askedAt = performance.now();
+    this.#known = this.#world.directory
+      .bindings()
+      .then((bindings) => new Map(bindings.map(({ account, values }) => [account, values[0]])));
+  }
+}
+
 await onStage('takeover', async (stage) => {
   const missing = requirePackages(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'slapd']);
   if (missing) throw new Error(missing);
@@ -399,33 +426,6 @@ async function reachAll(world: World, failed: AbortSignal): Promise<number[]> {
     }),
   );
   return reached.sort((a, b) => a - b);
-}
-
-/** Where the directory says that accounts are, asked once for all who wait. */
-class Hosts {
-  readonly #world: World;
-  #known: Promise<ReadonlyMap<string, string | undefined>> | undefined;
-  #askedAt = 0;
-
-  constructor(world: World) {
-    this.#world = world;
-  }
-
-  async placeOf(account: string): Promise<{ host: string; port: number } | undefined> {
-    const { live, standby } = this.#world;
-    const known = (await this.#known)?.get(account);
-    if (known !== standby.address && performance.now() - this.#askedAt > 100) this.#ask();
-    const host = (await this.#known)?.get(account);
-    const server = [live, standby].find(({ address }) => address === host);
-    return server === undefined ? undefined : { host: server.address, port: server.imapPort };
-  }
-
-  #ask(): void {
-    this.#askedAt = performance.now();
-    this.#known = this.#world.directory
-      .bindings()
-      .then((bindings) => new Map(bindings.map(({ account, values }) => [account, values[0]])));
-  }
 }
 
 /** One login and one FETCH. */
