@@ -37,6 +37,7 @@ export interface WorldOptions {
   readonly push?: boolean;
   /** Further lines of the pair, not indented. */
   readonly pairLines?: readonly string[];
+  readonly live?: DovecotOptions;
   readonly standby?: DovecotOptions;
 }
 
@@ -71,7 +72,7 @@ export class World {
     const ports = { api: await freePort(), imap: await freePort(), lmtp: await freePort() };
     const push = (server: string) =>
       options.push ? { push: { url: `http://127.0.0.1:${ports.api}/push/${server}`, timeoutMs: 2_500 } } : {};
-    const live = await startDovecot({ accounts, fsync: 'never', ...push('mail-a') });
+    const live = await startDovecot({ accounts, fsync: 'never', ...push('mail-a'), ...options.live });
     endings.push(() => live.stop());
     const standby = await startDovecot({ accounts, fsync: 'never', ...push('mail-b'), ...options.standby });
     endings.push(() => standby.stop());
