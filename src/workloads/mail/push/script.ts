@@ -1,5 +1,5 @@
 /**
- * The script that a Dovecot 2.3 runs for its `push_notification` plugin (driver lua): it posts what a transaction
+ * The script that a Dovecot 2.3 or 2.4 runs for its `push_notification` plugin (driver lua): it posts what a transaction
  * changed to us, and Dovecot waits for the answer before it acknowledges the delivery or the command.
  *
  * It says little: user, event names, mailboxes and UIDs, one entry per event and mailbox however many messages a
@@ -31,11 +31,12 @@ const EVENTS = [
 ] as const;
 
 export function pushScript(options: PushScriptOptions): string {
+  const connectMs = Math.min(options.timeoutMs, 500);
   const handlers = EVENTS.map(
     (event) => `function dovecot_lua_notify_event_${event}(transaction, event) add(transaction, event) end`,
   );
   return `-- Understudy: tells the near-line service what changed. Written by \`understudy init --print-push\`.
--- Dovecot 2.3, plugin push_notification, driver lua. It needs mail_lua and push_notification_lua.
+-- Dovecot 2.3 and 2.4, plugin push_notification, driver lua. It needs mail_lua and push_notification_lua.
 local url = ${luaString(options.url)}
 local timeout_msecs = ${options.timeoutMs}
 local client = nil
@@ -45,14 +46,23 @@ function script_init()
 end
 
 local function connection()
-  if client == nil then
-    client = dovecot.http.client({
-      request_timeout_msecs = timeout_msecs,
-      request_absolute_timeout_msecs = timeout_msecs,
-      connect_timeout_msecs = ${Math.min(options.timeoutMs, 500)},
-      max_attempts = 1
+  if client ~= nil then return client end
+  local known, made = pcall(dovecot.http.client, {
+    request_timeout_msecs = timeout_msecs,
+    request_absolute_timeout_msecs = timeout_msecs,
+    connect_timeout_msecs = ${connectMs},
+    max_attempts = 1
+  })
+  -- 2.4 has other names, and refuses those that it does not know.
+  if not known then
+    made = dovecot.http.client({
+      request_timeout = timeout_msecs .. "ms",
+      request_absolute_timeout = timeout_msecs .. "ms",
+      connect_timeout = "${connectMs}ms",
+      request_max_attempts = "1"
     })
   end
+  client = made
   return client
 end
 
