@@ -83,6 +83,12 @@ export const restore = defineOperation({
           'Bring this other server of the configuration to what the replica says, with UIDs and all; what only it holds is moved aside.',
         )
         .meta({ value: 'SERVER' }),
+      checkBodies: z
+        .boolean()
+        .default(false)
+        .describe(
+          'With `--to`: read every message there, and set right one whose bytes are others too, not only its UID, size or date.',
+        ),
       dryRun: z.boolean().default(false).describe('Say what would be done, and change nothing.'),
     })
     .superRefine((input, context) => {
@@ -96,6 +102,9 @@ export const restore = defineOperation({
       needs('into', 'mailbox');
       if (input.to !== undefined && input.mailbox !== undefined) {
         context.addIssue({ code: 'custom', path: ['to'], message: 'takes whole accounts, not a mailbox' });
+      }
+      if (input.to === undefined && input.checkBodies) {
+        context.addIssue({ code: 'custom', path: ['to'], message: 'is needed with checkBodies' });
       }
     }),
   output: z.object({
@@ -144,7 +153,8 @@ export const restore = defineOperation({
     const at = input.at === undefined ? {} : { at: (await resolveAt(core, input.server, input.at)).lsn };
     if (input.to !== undefined) {
       const accounts = input.account === undefined ? {} : { accounts: [input.account] };
-      const request = { ...at, ...accounts, dryRun: input.dryRun };
+      const { dryRun, checkBodies } = input;
+      const request = { ...at, ...accounts, dryRun, checkBodies };
       const {
         kept,
         repaired,

@@ -26,6 +26,14 @@ export function printVerify(output: Outputs['verify']): string {
     shown.map((line) => `${line}\n`).join(''),
     `certificate: lsn:${certificate.lsn} of journal ${certificate.journalId}, as of ${certificate.asOf}, compared ${certificate.comparedAt}\n`,
     `  ${compared}\n  digest ${certificate.digest}\n`,
+    setRight(output),
     printProblems(output.problems),
   ].join('');
+}
+
+/** How another server is brought to the replica; what differs in its bytes alone is found there only when asked for. */
+function setRight({ server, against, differences, differenceCount }: Outputs['verify']): string {
+  if (against === undefined || differenceCount === 0) return '';
+  const bodies = differences.some(({ what }) => what === 'body') ? ' --check-bodies' : '';
+  return `understudy restore ${server} --to ${against}${bodies} sets it right, and keeps what only ${against} holds\n`;
 }

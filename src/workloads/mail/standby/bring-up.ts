@@ -52,6 +52,7 @@ export async function bringUp(
           clock,
           at: wanted.at,
           dryRun: request.dryRun ?? false,
+          checkBodies: request.checkBodies ?? false,
           features: await features,
           costs,
           tally,

@@ -1,13 +1,15 @@
 /**
  * A mailbox of the target next to what the replica wants, UID by UID. Reads only. A message counts as the wanted one when UID, size and
- * INTERNALDATE are the same; bodies are proved by the certificate.
+ * INTERNALDATE are the same, and where bodies are asked for their bytes; else those are proved by the certificate.
  */
+import { hash as digest } from 'node:crypto';
 import { type Catalog, internalDateMs, type MailboxRow, type MessageRow } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
-import { type ImapConnection, normalizeFlags } from '../imap/index.ts';
+import { type ImapConnection, normalizeFlags, rangesOfUids, splitRanges } from '../imap/index.ts';
 import { looksLikeFiller } from './filler.ts';
 
 const ROWS_AT_ONCE = 2_000;
+const BODIES_AT_ONCE = 500;
 
 export interface FlagChange {
   readonly flags: readonly string[];
@@ -33,7 +35,13 @@ export interface Findings {
 export async function compareMailbox(
   catalog: Catalog,
   connection: ImapConnection,
-  where: { readonly row: MailboxRow; readonly at: Lsn; readonly exists: number; readonly uidNext: number },
+  where: {
+    readonly row: MailboxRow;
+    readonly at: Lsn;
+    readonly exists: number;
+    readonly uidNext: number;
+    readonly checkBodies: boolean;
+  },
   flagsKept: (flags: readonly string[]) => readonly string[],
 ): Promise<Findings> {
   const findings: Findings = {
@@ -53,6 +61,7 @@ export async function compareMailbox(
     const expected = new Map(rows.map((row) => [row.uid, row]));
     findings.wanted += rows.length;
     if (where.exists > 0 && to > afterUid) {
+      const others = where.checkBodies ? await otherBodies(connection, rows) : NONE;
       const items = { flags: true, internalDate: true, size: true } as const;
       await connection.fetch([{ from: afterUid + 1, to }], items, (message) => {
         const flags = normalizeFlags(message.flags ?? []);
@@ -63,7 +72,7 @@ export async function compareMailbox(
           flags,
           ...(dateMs === undefined ? {} : { dateMs }),
         };
-        judge(findings, expected, found, flagsKept);
+        judge(findings, expected, { ...found, isOther: others.has(message.uid) }, flagsKept);
       });
     }
     for (const uid of expected.keys()) findings.missing.push(uid);
@@ -73,10 +82,27 @@ export async function compareMailbox(
   return findings;
 }
 
+const NONE: ReadonlySet<number> = new Set();
+
+/** UIDs of messages whose bytes are not those of the replica. */
+async function otherBodies(
+  connection: ImapConnection,
+  rows: readonly MessageRow[],
+): Promise<ReadonlySet<number>> {
+  const others = new Set<number>();
+  const wanted = new Map(rows.map(({ uid, hash }) => [uid, Buffer.from(hash).toString('hex')]));
+  for (const part of splitRanges(rangesOfUids([...wanted.keys()]), BODIES_AT_ONCE)) {
+    await connection.fetch(part, { body: true }, ({ uid, body }) => {
+      if (body && wanted.has(uid) && digest('sha256', body, 'hex') !== wanted.get(uid)) others.add(uid);
+    });
+  }
+  return others;
+}
+
 function judge(
   findings: Findings,
   expected: Map<number, MessageRow>,
-  found: { uid: number; size: number; dateMs?: number; flags: readonly string[] },
+  found: { uid: number; size: number; dateMs?: number; flags: readonly string[]; isOther: boolean },
   flagsKept: (flags: readonly string[]) => readonly string[],
 ): void {
   const row = expected.get(found.uid);
@@ -91,7 +117,7 @@ function judge(
     return;
   }
   expected.delete(found.uid);
-  if (row.size !== found.size || internalDateMs(row.date) !== found.dateMs) {
+  if (row.size !== found.size || internalDateMs(row.date) !== found.dateMs || found.isOther) {
     findings.wrong.push(found.uid);
     return;
   }

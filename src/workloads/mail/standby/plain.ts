@@ -1,7 +1,8 @@
 /**
- * One mailbox of a target whose UIDs cannot be set: messages are told apart by size and date, each standing for one of the replica,
- * so that two equal mails stay two. Clients read the mailbox again; what is in it is right.
+ * One mailbox of a target whose UIDs cannot be set: messages are told apart by size and date (and where that is asked for by their bytes), each
+ * standing for one of the replica, so that two equal mails stay two. Clients read the mailbox again; what is in it is right.
  */
+import { hash as digest } from 'node:crypto';
 import { internalDateMs, type MessageRow } from '../../../catalog/index.ts';
 import {
   type AppendMessage,
@@ -39,7 +40,9 @@ export async function bringMailboxPlainly(
     const rows = reader.catalog.messages(row.id, { at, afterUid, limit: ROWS_AT_ONCE });
     const missing: MessageRow[] = [];
     for (const wanted of rows) {
-      const has = found.get(keyOf(wanted.size, wanted.date))?.shift();
+      const has = found
+        .get(keyOf(wanted.size, wanted.date, tools.checkBodies ? wanted.hash : undefined))
+        ?.shift();
       tally.wanted += 1;
       if (!has) {
         missing.push(wanted);
@@ -85,11 +88,13 @@ export async function bringMailboxPlainly(
   await connection.unselect();
 }
 
-async function foundIn({ connection }: AccountTools): Promise<Map<string, Found[]>> {
+async function foundIn({ connection, checkBodies }: AccountTools): Promise<Map<string, Found[]>> {
   const found = new Map<string, Found[]>();
-  await connection.fetch('1:*', { flags: true, internalDate: true, size: true }, (message) => {
-    const { uid, size = 0, flags = [], internalDate = '' } = message;
-    const key = keyOf(size, internalDate);
+  const items = { flags: true, internalDate: true, size: true, ...(checkBodies ? { body: true } : {}) };
+  await connection.fetch('1:*', items, (message) => {
+    const { uid, size = 0, flags = [], internalDate = '', body } = message;
+    const hash = checkBodies ? digest('sha256', body ?? '', 'buffer') : undefined;
+    const key = keyOf(size, internalDate, hash);
     const same = found.get(key);
     const one = { uid, size, flags: normalizeFlags(flags) };
     if (same) same.push(one);
@@ -98,8 +103,9 @@ async function foundIn({ connection }: AccountTools): Promise<Map<string, Found[
   return found;
 }
 
-function keyOf(size: number, date: string): string {
-  return `${size} ${internalDateMs(date) ?? date}`;
+function keyOf(size: number, date: string, hash: Uint8Array | undefined): string {
+  const bytes = hash === undefined ? '' : ` ${Buffer.from(hash).toString('hex')}`;
+  return `${size} ${internalDateMs(date) ?? date}${bytes}`;
 }
 
 function flagsKept(open: SelectedMailbox | undefined, flags: readonly string[]): readonly string[] {

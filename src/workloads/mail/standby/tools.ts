@@ -17,6 +17,8 @@ export interface AccountTools {
   /** The state to reach. */
   readonly at: Lsn;
   readonly dryRun: boolean;
+  /** What the target holds is told by its bytes too. */
+  readonly checkBodies: boolean;
   readonly features: TargetFeatures;
   readonly costs: Costs;
   readonly tally: Tally;

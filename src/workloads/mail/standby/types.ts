@@ -28,6 +28,11 @@ export interface BringUpRequest {
   readonly accounts?: readonly string[];
   /** Say what would be done and change nothing. */
   readonly dryRun?: boolean;
+  /**
+   * Read every message there, and count one whose bytes are others as another message. Without it a message of the same UID, size and
+   * INTERNALDATE is taken to be the one.
+   */
+  readonly checkBodies?: boolean;
   /** Connections to the target, over all accounts; absent = as in its configuration. */
   readonly connections?: number;
   /** Only mailboxes of which the replica changed after this LSN. */
@@ -50,7 +55,7 @@ export type RepairKind =
   | 'uidvalidity'
   /** UIDs were given out beyond the ones of the replica: clients might have met other messages under them. */
   | 'uidnext'
-  /** A UID of the replica held another message. */
+  /** A UID of the replica held another message: another size or date, or (where bodies were read) other bytes. */
   | 'other-message'
   /** A UID that the replica does not have (any more) held a message. */
   | 'extra-message'
