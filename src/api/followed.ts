@@ -1,7 +1,8 @@
 /** Which servers are shadowed, by what the control journal says of who acts. */
 import { type Config, shadowedServers } from '../config/index.ts';
 import { type ControlView, rolesOf } from '../control/index.ts';
-import { movedAccounts } from '../plans/mail/index.ts';
+import { plansIn } from '../plans/index.ts';
+import { hasStandbyAtWork, movedAccounts } from '../plans/mail/index.ts';
 import type { WarmPair } from './core.ts';
 
 export interface Followed {
@@ -17,7 +18,8 @@ export interface Followed {
 export function followedServers(config: Config, control: ControlView): readonly Followed[] {
   const wanted = new Map<string, Followed>(shadowedServers(config).map((server) => [server, { server }]));
   const pairs = Object.keys(config.pairs).map((pair) => rolesOf(config, control, pair));
-  for (const { former, since } of pairs) if (since > 0) wanted.delete(former);
+  // One whose place nobody has taken is followed for its own sake, whatever else it stands by for.
+  for (const { pair, former } of pairs) if (former === config.pairs[pair]?.live) wanted.delete(former);
   for (const { acting, since } of pairs) if (since > 0) wanted.set(acting, { server: acting });
   for (const { pair, acting } of pairs) {
     const moved = movedAccounts(control, pair);
@@ -30,12 +32,18 @@ export function followedServers(config: Config, control: ControlView): readonly 
 
 /**
  * The standbys that are kept warm: those whose pair is as the configuration says, while they act for nobody. (One that acts for some
- * accounts only must not be written to for those, and rests as a whole.)
+ * accounts only must not be written to for those, and rests as a whole.) From the moment when a plan has a standby to itself until the plan
+ * has ended nobody else writes there, whatever the roles say: people may be at work on it already.
  */
 export function warmPairs(config: Config, control: ControlView): readonly WarmPair[] {
+  const inPlan = new Set(
+    plansIn(control, () => false)
+      .filter(hasStandbyAtWork)
+      .map(({ pair }) => pair),
+  );
   return Object.entries(config.pairs).flatMap(([pair, { warm, live, standby }]) => {
     const moved = movedAccounts(control, pair)?.accounts.length ?? 0;
-    const rests = !warm || moved > 0 || rolesOf(config, control, pair).acting !== live;
+    const rests = !warm || moved > 0 || inPlan.has(pair) || rolesOf(config, control, pair).acting !== live;
     return rests ? [] : [{ pair, source: live, target: standby }];
   });
 }

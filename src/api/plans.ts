@@ -64,6 +64,8 @@ export interface PlanHost {
 export interface OpenPlans {
   readonly engine: PlanEngine;
   readonly journal: ControlJournal;
+  /** A plan has ended or stopped: what is followed and kept warm is brought in line with that. */
+  settled(): Promise<void>;
   /** Interrupts what runs, then closes the journal. */
   close(): Promise<void>;
 }
@@ -85,6 +87,14 @@ export async function openPlans(parts: CoreParts, core: Core, host?: PlanHost): 
     return {
       engine,
       journal,
+      settled: async () => {
+        try {
+          await host?.followRoles(journal);
+        } catch (error) {
+          // The plan stands as it has ended; what is not followed or kept warm is told by `status` and `check`.
+          log.error({ err: error }, 'what is followed could not be brought in line with the plan');
+        }
+      },
       close: async () => {
         await engine.stop();
         await journal.close();
@@ -100,7 +110,8 @@ export async function openPlans(parts: CoreParts, core: Core, host?: PlanHost): 
  * Goes on with every plan whose process ended in the middle, but for those that somebody has stopped; resolves when none runs any more. Their
  * outcomes are in their records.
  */
-export async function resumeInterrupted({ engine }: OpenPlans, log: Log): Promise<void> {
+export async function resumeInterrupted(plans: OpenPlans, log: Log): Promise<void> {
+  const { engine } = plans;
   const caller = { by: 'service', reason: 'the service started again' };
   await Promise.all(
     engine
@@ -112,21 +123,29 @@ export async function resumeInterrupted({ engine }: OpenPlans, log: Log): Promis
         } catch (error) {
           log.error({ plan: id, err: error }, 'an interrupted plan could not be gone on with');
         }
+        await plans.settled();
       }),
   );
 }
 
 /** The actions of a service, whose engine is open. */
-export function planActionsOf({ engine, journal }: OpenPlans): PlanActions {
+export function planActionsOf({ engine, journal, settled }: OpenPlans): PlanActions {
+  const settling = async (work: Promise<PlanResult>) => {
+    try {
+      return await work;
+    } finally {
+      await settled();
+    }
+  };
   return {
     list: async (pair) => engine.list(pair),
     show: async (id) => engine.show(id),
     preview: (request) => engine.preview(request),
     previewRollback: (id) => engine.previewRollback(id),
-    run: (request, options) => engine.run(request, options),
-    resume: (id, caller, options) => engine.resume(id, caller, options),
-    rollback: (id, caller, options) => engine.rollback(id, caller, options),
-    commit: (id, caller, options) => engine.commit(id, caller, options),
+    run: (request, options) => settling(engine.run(request, options)),
+    resume: (id, caller, options) => settling(engine.resume(id, caller, options)),
+    rollback: (id, caller, options) => settling(engine.rollback(id, caller, options)),
+    commit: (id, caller, options) => settling(engine.commit(id, caller, options)),
     interrupt: (id, caller) => engine.interrupt(id, caller),
     withControl: async (work) => work(journal),
   };

@@ -93,6 +93,7 @@ export class PlanEngine {
    */
   async run(request: PlanRequest, options: PlanOptions): Promise<PlanResult> {
     const { kind, pair, by, reason, force = false } = request;
+    const askedAt = this.#parts.clock.wallMs();
     pairNamed(this.#parts.config, pair);
     const definition = definitionOf(this.#parts.kinds, kind);
     const parameters = parametersOf(definition, request.parameters);
@@ -119,6 +120,7 @@ export class PlanEngine {
         checkNames(steps);
         await plan.append({
           e: 'begin',
+          askedAt,
           kind,
           pair,
           sentence: definition.sentence(parameters, pair),

@@ -20,6 +20,8 @@ export interface StepKey {
 export type PlanEvent =
   | {
       readonly e: 'begin';
+      /** Wall time of the request, ms: its preflight came before this entry. */
+      readonly askedAt?: number;
       readonly kind: string;
       readonly pair: string;
       readonly sentence: string;

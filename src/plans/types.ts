@@ -33,6 +33,10 @@ export interface StepIo {
   /** Aborts when the plan is to be interrupted. A step may end early for it (throw its reason); it is resumed later. */
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
+  /** Why the plan was begun in spite of what stands against it: a step that would stop it goes on, and tells. Absent: nobody said. */
+  readonly reason?: string;
+  /** How often somebody has begun or gone on with the plan: what a step did under a lower number may be long ago. */
+  readonly runs: number;
   /** A sentence for the record and the report; durable no later than the step's outcome. */
   note(text: string): void;
   /** Keeps a value (plain JSON) of this plan under `key`, for all its steps, also after `kill -9`. Durable when it resolves. */
@@ -187,7 +191,8 @@ export interface PlanRecord {
   readonly reason?: string;
   /** True: begun in spite of red findings. */
   readonly forced: boolean;
-  /** Wall times, ms. */
+  /** Wall times, ms: of the request, of the begin after its preflight, and of the end. */
+  readonly askedAt?: number;
   readonly startedAt: number;
   readonly endedAt?: number;
   readonly findings: readonly Finding[];

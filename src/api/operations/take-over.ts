@@ -1,10 +1,10 @@
 /** Failover and switchover: the same question, answered by two kinds of plans. */
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { pairNamed } from '../../config/index.ts';
 import { rolesOf } from '../../control/index.ts';
-import type { JsonValue } from '../../lib/index.ts';
 import type { PlanRecord, PlanRequest } from '../../plans/index.ts';
-import type { TakeOverReport } from '../../plans/mail/index.ts';
+import { movedAccounts, type TakeOverParameters, type TakeOverReport } from '../../plans/mail/index.ts';
 import type { Core } from '../core.ts';
 import { apiErrors } from '../errors.ts';
 import { defineOperation, type OperationContext, type Outcome } from '../operation.ts';
@@ -126,42 +126,65 @@ async function requestOf(
     .map((name) => name.trim())
     .filter((name) => name !== '');
   if (accounts?.length === 0) throw apiErrors.make('API_INVALID_INPUT', '--account names no account');
-  const parameters = (await unfinished(core, kind, input)) ?? {
-    ...(await direction(core, input.pair)),
-    ...(accounts === undefined ? {} : { accounts: [...new Set(accounts)].sort() }),
-  };
-  const { from } = parameters as { from: string };
-  const at = input.at === undefined || 'at' in parameters ? undefined : await resolveAt(core, from, input.at);
+  const wanted = accounts === undefined ? undefined : [...new Set(accounts)].sort();
+  const parameters =
+    (await unfinished(core, kind, input, wanted)) ?? (await freshParameters(core, input, wanted));
   return {
     kind,
     pair: input.pair,
-    parameters: { ...parameters, ...(at === undefined ? {} : { at: at.lsn }) },
+    parameters,
     by: context.caller ?? 'unknown',
     ...(input.reason === undefined ? {} : { reason: input.reason, force: true }),
   };
 }
 
-/** The same command goes on with what it had begun: with the same servers, and with the moment found then. */
-async function unfinished(core: Core, kind: Kind, input: MoveInput) {
+/** The same command goes on with what it had begun: with the same servers, and with the accounts it found to have moved then. */
+async function unfinished(core: Core, kind: Kind, input: MoveInput, accounts: readonly string[] | undefined) {
   const open = (await core.plans.list(input.pair)).findLast(
     (plan) =>
       plan.kind === kind &&
       plan.direction === 'forward' &&
       (plan.state === 'interrupted' || plan.state === 'failed'),
   );
-  const parameters = open?.parameters as Readonly<Record<string, JsonValue>> | undefined;
-  // Another subset, or another moment, is another plan; the engine then says that one is under way.
-  if (parameters === undefined) return undefined;
-  const sameAccounts = (parameters['accounts'] === undefined) === (input.account === undefined);
-  const sameMoment = (parameters['at'] === undefined) === (input.at === undefined);
-  return sameAccounts && sameMoment ? parameters : undefined;
+  if (open === undefined) return undefined;
+  const begun = open.parameters as TakeOverParameters;
+  // Other accounts, or another moment, are another plan; the engine then says that one is under way.
+  if (!isDeepStrictEqual(begun.accounts, accounts)) return undefined;
+  const at = input.at === undefined ? undefined : (await resolveAt(core, begun.from, input.at)).lsn;
+  return begun.at === at ? begun : undefined;
 }
 
-/** From the server that acts to the other one. */
-async function direction(core: Core, name: string): Promise<{ from: string; to: string }> {
+async function freshParameters(core: Core, input: MoveInput, accounts: readonly string[] | undefined) {
+  const { from, to, except } = await direction(core, input.pair, accounts);
+  return {
+    from,
+    to,
+    ...(accounts === undefined ? {} : { accounts }),
+    ...(except === undefined ? {} : { except }),
+    ...(input.at === undefined ? {} : { at: (await resolveAt(core, from, input.at)).lsn }),
+  };
+}
+
+/**
+ * From the server that acts to the other one, without the accounts that are there already. Named accounts go from where they are: those that had
+ * moved by themselves go home.
+ */
+async function direction(core: Core, name: string, accounts: readonly string[] | undefined) {
   return core.plans.withControl((control) => {
     const { acting, former } = rolesOf(core.config, control, name);
-    return { from: acting, to: former };
+    const moved = movedAccounts(control, name);
+    const elsewhere = new Set(moved?.server === former ? moved.accounts : []);
+    if (accounts === undefined) {
+      return { from: acting, to: former, ...(elsewhere.size === 0 ? {} : { except: [...elsewhere] }) };
+    }
+    const away = accounts.filter((one) => elsewhere.has(one));
+    if (away.length === 0) return { from: acting, to: former };
+    if (away.length === accounts.length) return { from: former, to: acting };
+    throw apiErrors.make(
+      'API_INVALID_INPUT',
+      `${away.join(', ')} ${away.length === 1 ? 'is' : 'are'} on ${former}, the others on ${acting}`,
+      { remedy: 'Move them with two commands: they go in different directions.' },
+    );
   });
 }
 

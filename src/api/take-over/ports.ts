@@ -84,6 +84,7 @@ function followingPort({ parts, core, threads, followRoles }: PlanWiring): Follo
     inProcessCore({ ...parts, config: asFollowed(config, server, accounts) }).mail;
   return {
     continuous: threads !== undefined,
+    follows: (server) => threads?.has(server) ?? false,
     async lag(server) {
       const status = await core.mail.status(server);
       if (status === undefined || status.phase === 'down') return undefined;

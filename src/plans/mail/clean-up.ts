@@ -1,5 +1,5 @@
 /** What a person still has to do after a move, as far as the configuration tells. */
-import { portOf, wellKnownPorts } from '../../config/index.ts';
+import { portOf } from '../../config/index.ts';
 import type { PlanRecord } from '../index.ts';
 import type { TakeOver } from './context.ts';
 
@@ -37,7 +37,7 @@ export function cleanUpList(context: TakeOver, record: PlanRecord): CleanUpItem[
       `Clients at ${listens.join(', ')} have followed; those that were told ${from.host} directly must be told a front door, or ${to.host}.`,
     );
   }
-  const lmtp = from.services.lmtp ?? (from.services.lmtp === undefined ? undefined : wellKnownPorts.lmtp);
+  const { lmtp } = from.services;
   const behindDoor = fronts.some((entry) => entry.to === 'lmtp');
   if (!behindDoor) {
     add(
@@ -72,6 +72,7 @@ export function cleanUpList(context: TakeOver, record: PlanRecord): CleanUpItem[
   if (!ports.following.continuous) {
     add('service', `No service runs: ${move.to} was shadowed once. Start it: understudy run`);
   }
+  if (record.state === 'committed') return items;
   add(
     'decide',
     `Until then it can be taken back (understudy plan rollback ${move.plan}); when all is well: understudy plan commit ${move.plan}`,

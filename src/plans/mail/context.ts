@@ -7,7 +7,7 @@ import type { Lsn } from '../../journal/index.ts';
 import type { JsonValue } from '../../lib/index.ts';
 import type { Fence, Rehome } from '../../rehome/index.ts';
 import type { PlanDeps, StepIo } from '../index.ts';
-import type { Move, StandbyPlace, TakeOverPorts } from './ports.ts';
+import type { Move, MovedAccounts, StandbyPlace, TakeOverPorts } from './ports.ts';
 
 /**
  * Plain JSON, journaled with the plan. `from` and `to` are chosen once, by the roles at its beginning: a resume after the roles have
@@ -20,6 +20,8 @@ export const takeOverParameters = z.object({
   at: z.int().nonnegative().optional(),
   /** Only these accounts; absent = all. */
   accounts: z.array(z.string()).min(1).optional(),
+  /** Not these, of all: they had moved to `to` before. */
+  except: z.array(z.string()).min(1).optional(),
 });
 export type TakeOverParameters = z.output<typeof takeOverParameters>;
 
@@ -75,6 +77,8 @@ export interface Memory {
   readonly at: Moment;
   /** As they were before the first write. */
   readonly bindings: readonly Binding[];
+  /** Accounts that had moved by themselves before the whole pair did. */
+  readonly movedBefore: MovedAccounts;
   /** Accounts that the standby holds as they were before a burst. */
   readonly held: readonly HeldAccount[];
   readonly finished: JsonValue;
@@ -85,8 +89,14 @@ export interface Memory {
   readonly deep: JsonValue;
   /** A switchover's: the replica and the standby were equal as of this. */
   readonly prepared: Moment;
-  /** A switchover's: accounts with a session on the old server when it was quiesced. */
-  readonly active: readonly string[];
+  /** The run of the plan in which that was; see `StepIo.runs`. */
+  readonly preparedInRun: number;
+  /** A switchover's: accounts with a session on the old server when it was quiesced; null where it cannot be told. */
+  readonly active: readonly string[] | null;
+  /** A switchover's: accounts that were moved as they were, since they could not be read. */
+  readonly unread: readonly string[];
+  /** A failover's: whether the old server ended its sessions. */
+  readonly sessionsEnded: boolean;
   readonly stragglers: JsonValue;
   /** Wall times, ms. */
   readonly doorShut: number;
@@ -94,7 +104,8 @@ export interface Memory {
   readonly unfenced: true;
   readonly carriedAhead: Moment;
   readonly carriedBack: JsonValue;
-  readonly heldBack: true;
+  /** False: people were let in again, for what followed has failed. */
+  readonly heldBack: boolean;
   readonly carriedTail: JsonValue;
   readonly doorShutBack: number;
   readonly doorOpenBack: number;
@@ -135,6 +146,11 @@ export function remember<K extends keyof Memory>(
   value: Memory[K],
 ): Promise<void> {
   return io.remember(key, value as JsonValue);
+}
+
+/** The first thing that keeps people out begins their outage; what is done again after an interruption does not begin it anew. */
+export async function noteShut({ ports }: TakeOver, io: StepIo): Promise<void> {
+  if (recall(io, 'doorShut') === undefined) await remember(io, 'doorShut', ports.clock.wallMs());
 }
 
 /** Replaces what the step had noted as problems before: it has been tried again. */

@@ -31,8 +31,9 @@ const failoverSteps: readonly PlanStep<TakeOver>[] = [
   certify,
   rebind,
   rehome,
-  probe,
+  // Before anybody tries it: a server that people work on is never without protection.
   protect,
+  probe,
   verify,
 ];
 
@@ -44,10 +45,10 @@ const switchoverSteps: readonly PlanStep<TakeOver>[] = [
   drain,
   rebind,
   rehome,
-  probe,
   sweepBehind,
   fence,
   protect,
+  probe,
   verify,
 ];
 

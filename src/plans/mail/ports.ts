@@ -15,6 +15,7 @@ import type { Fence, ProxyStats, Rehome } from '../../rehome/index.ts';
 import type { CarryOverReport } from '../../workloads/mail/carry-over/index.ts';
 import type {
   ActionOptions,
+  Problem,
   ShadowSummary,
   VerifyReport,
   VerifyRequest,
@@ -66,8 +67,14 @@ export interface StandbyPlace {
 
 /** What is done with a standby; see `workloads/mail/standby`. */
 export interface StandbyPort {
-  /** @throws MAIL_… when the target cannot be reached */
-  features(place: StandbyPlace, signal?: AbortSignal): Promise<TargetFeatures>;
+  /**
+   * What the target can keep, as it tells one of the accounts; `untried`: nothing is written to find it out. @throws MAIL_… when the
+   * target cannot be reached, or lets none of the accounts in
+   */
+  features(
+    place: StandbyPlace,
+    options?: { readonly untried?: boolean; readonly signal?: AbortSignal },
+  ): Promise<TargetFeatures>;
   bringUp(place: StandbyPlace, request: BringUpRequest, options: ActionOptions): Promise<BringUpReport>;
   quickCompare(place: StandbyPlace, request: QuickRequest, options: ActionOptions): Promise<QuickReport>;
   verify(place: StandbyPlace, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
@@ -95,12 +102,17 @@ export interface QuickReport {
 export interface FollowingPort {
   /** A service follows by itself; otherwise there are single passes only. */
   readonly continuous: boolean;
+  /** Whether the service follows this server now. */
+  follows(server: string): boolean;
   /** What is known of the following now; undefined where nothing follows the server. */
   lag(server: string): Promise<FollowingLag | undefined>;
   /** One whole pass. */
   pass(server: string, options: ActionOptions): Promise<ShadowSummary>;
-  /** Looks at these accounts; resolves after the commits that hold what changed before the call. */
-  look(server: string, accounts: readonly string[], options: ActionOptions): Promise<void>;
+  /**
+   * Looks at these accounts; resolves after the commits that hold what changed before the call, with the problems of those that could not be
+   * read. Without a service it is a pass over all: the rest of the accounts must not seem gone.
+   */
+  look(server: string, accounts: readonly string[], options: ActionOptions): Promise<readonly Problem[]>;
   /** Brings what is followed in line with the roles, as they are in the control journal now. May be repeated. */
   followRoles(): Promise<void>;
 }
@@ -125,12 +137,31 @@ export interface WarmPort {
   pause(): Promise<void>;
 }
 
-/** Sessions of people on a server, where its doveadm API tells. */
+/** Sessions of people on a server, where its doveadm API tells. Nothing throws but an abort by `signal`; `withinMs` has a default of seconds. */
 export interface SessionsPort {
-  /** Accounts with a session now, sorted; undefined where it cannot be told. */
-  who(server: string, signal?: AbortSignal): Promise<readonly string[] | undefined>;
-  /** Ends every session, or those of `accounts`; false where it cannot be done. */
-  kick(server: string, signal?: AbortSignal, accounts?: readonly string[]): Promise<boolean>;
+  /** Accounts with a session now, sorted. */
+  who(server: string, options?: SessionsOptions): Promise<{ readonly accounts: readonly string[] } | Unable>;
+  /** Whether sessions could be ended; ends none. */
+  canEnd(server: string, options?: SessionsOptions): Promise<SessionsEnded>;
+  /** Ends every session, or those of `accounts`; also where nobody had one it is done. May be repeated. */
+  end(
+    server: string,
+    options?: SessionsOptions & { readonly accounts?: readonly string[] },
+  ): Promise<SessionsEnded>;
+}
+
+export interface SessionsOptions {
+  readonly signal?: AbortSignal;
+  readonly withinMs?: number;
+}
+
+/** Who had one until then, sorted; absent where it cannot be told. */
+export type SessionsEnded = { readonly accounts?: readonly string[] } | Unable;
+
+/** It cannot be done; both for a person. */
+export interface Unable {
+  readonly why: string;
+  readonly remedy: string;
 }
 
 export interface ProbeRequest {

@@ -48,7 +48,8 @@ export async function lossNow({ ports, move, from }: TakeOver): Promise<Loss> {
   const lag = await ports.following.lag(move.from);
   const loss = await ports.withReader(move.from, async ({ catalog }) =>
     lossOf(catalog, lag, {
-      synchronous: from.push.mode === 'synchronous' && ports.following.continuous,
+      // A server that nothing follows, or that has not been looked at since that began, was let go on without a commit.
+      synchronous: from.push.mode === 'synchronous' && lag?.lastPassAt !== undefined,
       nowMs: ports.clock.wallMs(),
     }),
   );

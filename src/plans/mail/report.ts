@@ -4,20 +4,10 @@ import { type JsonValue, messageOf } from '../../lib/index.ts';
 import { laterThan } from '../../workloads/mail/carry-over/index.ts';
 import type { PlanRecord } from '../index.ts';
 import { type CleanUpItem, cleanUpList } from './clean-up.ts';
-import type { AccountProblem, HeldAccount, Memory, QuickCertificate, TakeOver } from './context.ts';
+import type { AccountProblem, HeldAccount, Memory, Moment, QuickCertificate, TakeOver } from './context.ts';
 import type { Loss } from './loss.ts';
+import { type LostMessage, lostMessages } from './lost.ts';
 import { writeReport } from './report-files.ts';
-
-/** A message that only the former server held; what is known of it. */
-export interface LostMessage {
-  readonly account: string;
-  readonly mailbox: string;
-  readonly uid: number;
-  readonly date: string;
-  readonly sender: string;
-  readonly subject: string;
-  readonly messageId: string;
-}
 
 /** Durations in ms, moments RFC 3339. */
 export interface TakeOverReport {
@@ -34,7 +24,7 @@ export interface TakeOverReport {
   readonly endedAt: string;
   /** The state that was restored. */
   readonly at?: { readonly lsn: Lsn; readonly time: string };
-  /** From the command to the first client on the new server. */
+  /** From the command's arrival to the moment when the first client could be on the new server. */
   readonly rtoMs?: number;
   /** From the moment when the front door led nowhere to the moment when it led to the new server: the longest wait of a client of it. */
   readonly outageMs?: number;
@@ -100,17 +90,19 @@ export async function makeReport(
     startedAt: iso(record.startedAt),
     endedAt: iso(record.endedAt ?? nowMs),
     ...(at === undefined ? {} : { at: { lsn: at.lsn, time: iso(at.time) } }),
-    ...(open === undefined ? {} : { rtoMs: open - record.startedAt }),
+    ...(open === undefined ? {} : { rtoMs: open - (record.askedAt ?? record.startedAt) }),
     ...(open === undefined || shut === undefined ? {} : { outageMs: Math.max(0, open - shut) }),
     ...(openBack === undefined || shutBack === undefined
       ? {}
       : { rollbackOutageMs: Math.max(0, openBack - shutBack) }),
     totalMs: (record.endedAt ?? nowMs) - record.startedAt,
     clients: clientsOf(record),
-    rpo: rpoOf(record, loss),
+    rpo: rpoOf(record, loss, parameters.at === undefined ? undefined : at),
     lost:
       record.kind === 'failover' && at !== undefined && parameters.at === undefined
-        ? await lostMessages(context, at.lsn)
+        ? await ports.withReader(move.from, (reader) =>
+            lostMessages(reader, at.lsn, { accounts: parameters.accounts }),
+          )
         : [],
     ...(parameters.at === undefined ? {} : { leftOut: await leftOut(context) }),
     held: recalled('held') ?? [],
@@ -153,36 +145,21 @@ function clientsOf(record: PlanRecord) {
   return sum;
 }
 
-function rpoOf(record: PlanRecord, loss: Loss | undefined) {
+function rpoOf(record: PlanRecord, loss: Loss | undefined, chosen: Moment | undefined) {
   if (record.kind === 'switchover') {
     return {
       atMostMs: 0,
       sentence: 'Nothing: the last changes were carried over, and the old server was looked at once more.',
     };
   }
+  if (chosen !== undefined) {
+    const sentence = `What is newer than ${new Date(chosen.time).toISOString()}, the state that was asked for: it stays in the journal.`;
+    return { atMostMs: Math.max(0, record.startedAt - chosen.time), sentence };
+  }
   if (loss === undefined) return { atMostMs: 0, sentence: 'Not assessed.' };
   const certain = loss.synchronous && loss.unprotectedEvents === 0 && loss.lagMs === 0;
   const since = loss.lastPassAt ?? loss.committedAt;
   return { atMostMs: certain ? 0 : Math.max(0, record.startedAt - since), sentence: loss.sentence };
-}
-
-/** Found in the journal of the former server after the moment: somebody looked at it once more since. */
-export async function lostMessages(
-  { ports, move, parameters }: TakeOver,
-  since: Lsn,
-): Promise<readonly LostMessage[]> {
-  return ports.withReader(move.from, async (reader) => {
-    const { messages } = await laterThan(reader, since, parameters.accounts);
-    return messages.slice(0, 10_000).map(({ account, mailbox, uid, date, sender, subject, messageId }) => ({
-      account,
-      mailbox,
-      uid,
-      date,
-      sender,
-      subject,
-      messageId,
-    }));
-  });
 }
 
 async function leftOut({ ports, move, parameters }: TakeOver): Promise<number> {

@@ -20,9 +20,12 @@ const ASK_EVERY_MS = 1_000;
 
 /** Undefined while nobody can have worked on the new server: then undoing the steps is enough. */
 export function rollbackSteps(_: TakeOver, record: PlanRecord): readonly PlanStep<TakeOver>[] | undefined {
+  // Also a step that found its work done: clients may go where somebody else has led them.
   const moved = record.steps.some(
-    ({ name, direction, attempts }) =>
-      direction === 'forward' && attempts > 0 && (name === 'rebind' || name === 'rehome'),
+    ({ name, direction, state, attempts }) =>
+      direction === 'forward' &&
+      (attempts > 0 || state !== 'pending') &&
+      ['rebind', 'rehome', 'protect'].includes(name),
   );
   return moved
     ? [unfence, carryAhead, holdBack, carryBack, bindToFormer, rehomeBack, probeBack, protectBack]
@@ -63,7 +66,7 @@ async function formerAnswers({ ports, move }: TakeOver, io: StepIo): Promise<voi
   const deadline = ports.clock.monotonicMs() + FORMER_WAIT_MS;
   for (;;) {
     try {
-      await ports.standby.features({ source: move.to, target: move.from }, io.signal);
+      await ports.standby.features({ source: move.to, target: move.from }, { signal: io.signal });
       return;
     } catch (error) {
       io.signal.throwIfAborted();
@@ -116,22 +119,42 @@ async function carry(back: TakeOver, io: StepIo, since?: Moment) {
 
 const holdBack: PlanStep<TakeOver> = {
   name: 'hold-back',
+  // People are let in again when the rest cannot be carried back; the next try holds them again.
+  lasting: true,
   sentence: ({ move }) => `Quiesce ${move.to}: hold new clients, let the others end, unbind`,
-  isDone: async (context, io) =>
-    recall(io, 'heldBack') !== undefined &&
-    (await allAre(context.rehomes, { mode: 'hold', server: context.move.from })),
+  isDone: async (_, io) => recall(io, 'heldBack') === true,
   async run(context, io) {
     const { ports, move, rehomes, pair, parameters } = context;
     await remember(io, 'doorShutBack', ports.clock.wallMs());
-    const [moved] = await Promise.all([
-      setDoors(rehomes, { mode: 'hold', server: move.from }, io),
-      pair.failover.unbind ? bindBack(context, io, ['bound', 'unbound'], 'unbound') : undefined,
-    ]);
+    const [moved] = await orLetIn(context, io, () =>
+      Promise.all([
+        setDoors(rehomes, { mode: 'hold', server: move.from }, io),
+        pair.failover.unbind ? bindBack(context, io, ['bound', 'unbound'], 'unbound') : undefined,
+      ]),
+    );
     await ports.sessions.kick(move.to, io.signal, parameters.accounts);
     await remember(io, 'heldBack', true);
     return moved;
   },
 };
+
+/** What fails while people wait lets them work on the acting server again: the way back is no reason to keep anybody out. */
+async function orLetIn<T>(context: TakeOver, io: StepIo, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    io.signal.throwIfAborted();
+    const { rehomes, move, pair } = context;
+    await remember(io, 'heldBack', false);
+    try {
+      await setDoors(rehomes, { mode: 'open', server: move.to }, io);
+      if (pair.failover.unbind) await bindBack(context, io, ['unbound', 'bound'], 'bound');
+    } catch (also) {
+      io.note(`people cannot be let in to ${move.to} again by themselves: ${messageOf(also)}`);
+    }
+    throw error;
+  }
+}
 
 const carryBack: PlanStep<TakeOver> = {
   name: 'carry-back',
@@ -140,10 +163,13 @@ const carryBack: PlanStep<TakeOver> = {
   isDone: async (_, io) => recall(io, 'carriedTail') !== undefined,
   async run(context, io) {
     const { ports, move } = context;
-    await ports.following.pass(move.to, { signal: io.signal, progress: io.progress });
     const back = reversed(context);
-    const { at, report, accounts } = await carry(back, io, recall(io, 'carriedAhead'));
-    await quickCertificate(back, io, at, [], accounts);
+    const { at, report } = await orLetIn(context, io, async () => {
+      await ports.following.pass(move.to, { signal: io.signal, progress: io.progress });
+      const carried = await carry(back, io, recall(io, 'carriedAhead'));
+      await quickCertificate(back, io, carried.at, [], carried.accounts);
+      return carried;
+    });
     await remember(io, 'carriedTail', { at: at.lsn, ...summaryOf(report) } as JsonValue);
     return summaryOf(report);
   },
@@ -217,7 +243,7 @@ const protectBack: PlanStep<TakeOver> = {
   isDone: async () => false,
   async run(context, io) {
     const { ports, move } = context;
-    await takeRoles(context, move.from, move.to);
+    await takeRoles(context, io, move.from);
     await ports.following.followRoles();
     if (ports.following.continuous) return { following: true };
     const { lsn } = await ports.following.pass(move.from, { signal: io.signal, progress: io.progress });

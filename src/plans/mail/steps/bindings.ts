@@ -8,7 +8,7 @@
 import type { Binding, Directory, Rebinding, RebindOutcome } from '../../../directory/index.ts';
 import { counted } from '../../../lib/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
-import { recall, remember, rememberProblems, type TakeOver } from '../context.ts';
+import { noteShut, recall, remember, rememberProblems, type TakeOver } from '../context.ts';
 import { takeOverErrors } from '../errors.ts';
 
 export const unbind: PlanStep<TakeOver> = {
@@ -28,6 +28,7 @@ export const unbind: PlanStep<TakeOver> = {
     if (directory === undefined) return;
     const bindings = await rememberedBindings(context, directory, io);
     if (!pair.failover.unbind) return { accounts: bindings.length };
+    await noteShut(context, io);
     const outcomes = await applyPatiently(
       directory,
       bindings.map((binding) => changeOf(context, binding, 'unbound')),
@@ -74,11 +75,9 @@ export const rebind: PlanStep<TakeOver> = {
     if (open.length > 0 && open.length === outcomes.length) throw incomplete(open);
     await rememberProblems(io, 'rebind', open.map(problemOf));
     io.note(`${counted(outcomes.length - open.length, 'account')} bound to ${context.to.host}`);
+    // Without a front door this is where people can come back.
+    if (context.rehomes.length === 0) await remember(io, 'doorOpen', context.ports.clock.wallMs());
     return { accounts: bindings.length, bound: outcomes.length - open.length };
-  },
-  async undo(context, io) {
-    if (context.pair.failover.unbind) await bindBack(context, io, ['bound'], 'unbound');
-    else await bindBack(context, io, ['bound']);
   },
 };
 

@@ -2,7 +2,7 @@
 
 import type { DoorState, Rehome, RehomeOutcome } from '../../../rehome/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
-import { remember, type TakeOver } from '../context.ts';
+import { noteShut, remember, type TakeOver } from '../context.ts';
 import { systemSentence } from '../sentences.ts';
 
 /** A fence: no connection leads to `from` any more, whoever answers there. */
@@ -13,9 +13,9 @@ export const closeDoor: PlanStep<TakeOver> = {
       ? `Close the front door to ${move.from}`
       : 'No front door of ours to close',
   isDone: ({ rehomes }) => allAre(rehomes, { mode: 'closed' }),
-  async run({ rehomes, ports }, io) {
-    await remember(io, 'doorShut', ports.clock.wallMs());
-    return setDoors(rehomes, { mode: 'closed' }, io);
+  async run(context, io) {
+    await noteShut(context, io);
+    return setDoors(context.rehomes, { mode: 'closed' }, io);
   },
   async undo({ rehomes, move }, io) {
     await undoDoors(rehomes, { mode: 'open', server: move.from }, io);
@@ -31,9 +31,6 @@ export const rehome: PlanStep<TakeOver> = {
     const outcome = await setDoors(rehomes, { mode: 'open', server: move.to }, io);
     await remember(io, 'doorOpen', ports.clock.wallMs());
     return outcome;
-  },
-  async undo({ rehomes, move }, io) {
-    await undoDoors(rehomes, { mode: 'hold', server: move.from }, io);
   },
 };
 

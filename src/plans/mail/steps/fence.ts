@@ -1,9 +1,10 @@
 /** The operator's commands that keep a server from serving. */
 import type { PlanStep } from '../../index.ts';
-import type { TakeOver } from '../context.ts';
+import { noteShut, type TakeOver } from '../context.ts';
 
 export const fence: PlanStep<TakeOver> = {
   name: 'fence',
+  lasting: true,
   sentence: ({ move, fences }) =>
     fences.length === 0
       ? `No command to fence ${move.from}`
@@ -12,7 +13,9 @@ export const fence: PlanStep<TakeOver> = {
     const answers = await Promise.all(fences.map((one) => one.isDone()));
     return answers.every((answer) => answer);
   },
-  async run({ fences }, io) {
+  async run(context, io) {
+    const { fences } = context;
+    if (fences.length > 0) await noteShut(context, io);
     for (const one of fences) {
       io.signal.throwIfAborted();
       await one.run();

@@ -4,7 +4,7 @@ import { counted, type JsonValue, messageOf } from '../../../lib/index.ts';
 import type { Problem } from '../../../workloads/mail/index.ts';
 import type { BringUpReport } from '../../../workloads/mail/standby/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
-import { accountsOf, momentOf } from '../accounts.ts';
+import { accountsOf, concerned, momentOf } from '../accounts.ts';
 import {
   type HeldAccount,
   type Moment,
@@ -36,8 +36,6 @@ export const finish: PlanStep<TakeOver> = {
     await remember(io, 'finished', finished);
     return finished;
   },
-  // The pair is kept warm again, where it was.
-  undo: ({ ports }) => ports.following.followRoles(),
 };
 
 /** Everything to the standby as of `at`, but for what a burst holds back; `base` = the state that it is known to have already, `changed` = accounts that changed since. */
@@ -115,25 +113,26 @@ export async function restWarm(context: TakeOver, io: StepIo): Promise<Moment | 
 }
 
 /** Accounts of the plan of which the journal got anything after the moment. */
-export async function changedSince(
-  { ports, move, parameters }: TakeOver,
-  { lsn }: Moment,
-): Promise<readonly string[]> {
-  const changed = await ports.changedSince(move.from, lsn);
-  const wanted = parameters.accounts === undefined ? undefined : new Set(parameters.accounts);
-  return wanted === undefined ? changed : changed.filter((account) => wanted.has(account));
+export async function changedSince(context: TakeOver, { lsn }: Moment): Promise<readonly string[]> {
+  return concerned(context, await context.ports.changedSince(context.move.from, lsn));
 }
 
-async function heldAccounts({ ports, move, parameters }: TakeOver): Promise<readonly HeldAccount[]> {
+async function heldAccounts(context: TakeOver): Promise<readonly HeldAccount[]> {
+  const { ports, move, parameters } = context;
   // With --at the operator has chosen the state.
   if (parameters.at !== undefined) return [];
   const warm = ports.warm(move.pair);
   // What is held is of the journal of the server that was live.
   if (warm === undefined || ports.config.pairs[move.pair]?.live !== move.from) return [];
   const held = await warm.held();
-  const wanted = parameters.accounts === undefined ? undefined : new Set(parameters.accounts);
+  const wanted = new Set(
+    concerned(
+      context,
+      held.map(({ account }) => account),
+    ),
+  );
   return held
-    .filter(({ account }) => wanted?.has(account) ?? true)
+    .filter(({ account }) => wanted.has(account))
     .map(({ account, at, removed, of }) => ({ account, at, removed, of }));
 }
 

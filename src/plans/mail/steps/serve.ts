@@ -3,12 +3,15 @@ import type { JsonValue } from '../../../lib/index.ts';
 import { counted } from '../../../lib/index.ts';
 import type { ProbeReport } from '../../../workloads/mail/probe/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
-import { accountsOf, momentOf } from '../accounts.ts';
+import { accountsOf, momentOf, someAccountsOf } from '../accounts.ts';
 import { recall, remember, type TakeOver } from '../context.ts';
 import { takeOverErrors } from '../errors.ts';
 
 /** Bodies that the deep certificate reads, over all accounts. */
 const SAMPLED_BODIES = 500;
+
+/** So many accounts are tried, where none is kept for it. */
+const PROBED_MOST = 3;
 
 export const probe: PlanStep<TakeOver> = {
   name: 'probe',
@@ -19,6 +22,8 @@ export const probe: PlanStep<TakeOver> = {
       : `Be a client of ${move.to}: log in, read, append, receive`,
   isDone: async (_, io) => recall(io, 'probe') !== undefined,
   async run(context, io) {
+    // Where clients had been led on by then, nobody noted when.
+    if (recall(io, 'doorOpen') === undefined) await remember(io, 'doorOpen', context.ports.clock.wallMs());
     const report = await probeServer(context, context.move.to, io);
     if (report === undefined) return { account: null };
     await remember(io, 'probe', report as unknown as JsonValue);
@@ -26,34 +31,51 @@ export const probe: PlanStep<TakeOver> = {
   },
 };
 
-/** @throws TAKEOVER_PROBE_FAILED */
+/**
+ * As the account that is kept for it; without one as some that were brought up without a problem, until one can work. Undefined where there
+ * is none. @throws TAKEOVER_PROBE_FAILED
+ */
 export async function probeServer(
   context: TakeOver,
   server: string,
   io: StepIo,
 ): Promise<ProbeReport | undefined> {
   const { ports, pair } = context;
-  const account = pair.probe?.account ?? (await someAccount(context));
-  if (account === undefined) return undefined;
-  const report = await ports.probe(server, {
-    account,
-    write: pair.probe !== undefined,
-    signal: io.signal,
-    ...(pair.probe?.secret === undefined ? {} : { secret: pair.probe.secret.reveal() }),
+  const accounts = pair.probe === undefined ? await someAccounts(context, io) : [pair.probe.account];
+  const failed: ProbeReport[] = [];
+  for (const account of accounts) {
+    const report = await ports.probe(server, {
+      account,
+      write: pair.probe !== undefined,
+      signal: io.signal,
+      ...(pair.probe?.secret === undefined ? {} : { secret: pair.probe.secret.reveal() }),
+    });
+    if (report.ok) {
+      for (const one of failed) io.note(`not for ${whyFailed(one)}`);
+      return report;
+    }
+    failed.push(report);
+  }
+  const [first] = failed;
+  if (first === undefined) return undefined;
+  const others = failed.length > 1 ? `; nor could ${failed.length - 1} other accounts work` : '';
+  const step = first.steps.find(({ state }) => state === 'failed');
+  throw takeOverErrors.make('TAKEOVER_PROBE_FAILED', `on ${server}, ${whyFailed(first)}${others}`, {
+    details: { account: first.account, server, step: step?.name, code: step?.error?.code },
   });
-  if (report.ok) return report;
-  const failed = report.steps.find(({ state }) => state === 'failed');
-  throw takeOverErrors.make(
-    'TAKEOVER_PROBE_FAILED',
-    `${account} on ${server}: ${failed?.name ?? 'probe'} failed: ${failed?.error?.message ?? failed?.detail ?? ''}`,
-    { details: { account, server, step: failed?.name, code: failed?.error?.code } },
-  );
 }
 
-/** One that was brought up without a problem. */
-async function someAccount(context: TakeOver): Promise<string | undefined> {
+function whyFailed({ account, steps }: ProbeReport): string {
+  const failed = steps.find(({ state }) => state === 'failed');
+  return `${account}: ${failed?.name ?? 'probe'} failed: ${failed?.error?.message ?? failed?.detail ?? ''}`;
+}
+
+/** An account with a problem of its own, that is told already, says nothing of the server. */
+async function someAccounts(context: TakeOver, io: StepIo): Promise<readonly string[]> {
   const { lsn } = await momentOf(context);
-  return (await accountsOf(context, lsn))[0];
+  const troubled = new Set((recall(io, 'problems') ?? []).map(({ account }) => account));
+  const accounts = await accountsOf(context, lsn);
+  return accounts.filter((account) => !troubled.has(account)).slice(0, PROBED_MOST);
 }
 
 /** From here on the acting server is shadowed, and the fenced one is not followed any more. */
@@ -64,17 +86,15 @@ export const protect: PlanStep<TakeOver> = {
       ? `Shadow ${move.to}, which acts now`
       : `Shadow ${move.to}, which acts now, once; a service goes on with it`,
   async isDone({ ports, move, parameters }) {
-    const moved = parameters.accounts ?? [];
-    if (moved.length > 0) {
-      const known = new Set((await ports.roles.moved(move.pair))?.accounts ?? []);
-      return ports.following.continuous && moved.every((account) => known.has(account));
-    }
-    const roles = await ports.roles.read(move.pair);
-    return roles?.acting === move.to && ports.following.continuous;
+    if (!ports.following.follows(move.to)) return false;
+    const { acting } = await ports.roles.read(move.pair);
+    if (parameters.accounts === undefined) return acting === move.to;
+    const elsewhere = new Set((await ports.roles.moved(move.pair))?.accounts ?? []);
+    return parameters.accounts.every((account) => elsewhere.has(account) === (acting !== move.to));
   },
   async run(context, io) {
     const { ports, move, parameters } = context;
-    await takeRoles(context, move.to, move.from);
+    await takeRoles(context, io, move.to);
     await ports.following.followRoles();
     if (ports.following.continuous) {
       io.note(`the service follows ${move.to} into a journal of its own`);
@@ -87,23 +107,35 @@ export const protect: PlanStep<TakeOver> = {
   },
 };
 
-/** Writes down who acts: for all accounts, or for those that the plan moves. */
+/**
+ * Writes down that `server`, one of the two of the move, has the accounts now: all of the pair, or those that the plan moves. May be repeated.
+ */
 export async function takeRoles(
   { ports, move, parameters }: TakeOver,
-  acting: string,
-  former: string,
+  io: StepIo,
+  server: string,
 ): Promise<void> {
+  const { pair, plan } = move;
+  const moved = await ports.roles.moved(pair);
   if (parameters.accounts !== undefined) {
-    const known = (await ports.roles.moved(move.pair))?.accounts ?? [];
-    const now = new Set(known);
+    const { acting, former } = await ports.roles.read(pair);
+    const elsewhere = new Set(moved?.accounts);
     for (const account of parameters.accounts) {
-      if (acting === move.to) now.add(account);
-      else now.delete(account);
+      if (server === acting) elsewhere.delete(account);
+      else elsewhere.add(account);
     }
-    await ports.roles.writeMoved({ pair: move.pair, server: move.to, accounts: [...now], plan: move.plan });
+    await ports.roles.writeMoved({ pair, server: former, accounts: [...elsewhere], plan });
     return;
   }
-  await ports.roles.write({ pair: move.pair, acting, former, since: ports.clock.wallMs(), plan: move.plan });
+  const former = server === move.to ? move.from : move.to;
+  // Where the whole pair goes nobody is elsewhere any more; the way back makes it as it was.
+  if (server === move.to && moved !== undefined && recall(io, 'movedBefore') === undefined) {
+    await remember(io, 'movedBefore', moved);
+  }
+  await ports.roles.write({ pair, acting: server, former, since: ports.clock.wallMs(), plan });
+  const before = recall(io, 'movedBefore');
+  if (before === undefined) return;
+  await ports.roles.writeMoved(server === move.to ? { pair, server: former, accounts: [], plan } : before);
 }
 
 /** UIDs, flags, dates, and the bytes of a sample; people work meanwhile, so what they changed shows here too. */
@@ -113,10 +145,10 @@ export const verify: PlanStep<TakeOver> = {
   sentence: ({ move }) => `Compare UIDs, flags, dates and sampled bodies of ${move.to} with the replica`,
   isDone: async (_, io) => recall(io, 'deep') !== undefined,
   async run(context, io) {
-    const { ports, place, parameters } = context;
+    const { ports, place } = context;
     const at = recall(io, 'at') ?? (await momentOf(context));
     const reports = [];
-    for (const account of parameters.accounts ?? [undefined]) {
+    for (const account of (await someAccountsOf(context, at.lsn)) ?? [undefined]) {
       reports.push(
         await ports.standby.verify(
           place,

@@ -2,8 +2,8 @@
 import { counted, type JsonValue } from '../../../lib/index.ts';
 import type { Problem } from '../../../workloads/mail/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
-import { accountsOf, momentOf } from '../accounts.ts';
-import { type Moment, recall, remember, rememberProblems, type TakeOver } from '../context.ts';
+import { accountsOf, momentOf, someAccountsOf } from '../accounts.ts';
+import { type Moment, noteShut, recall, remember, rememberProblems, type TakeOver } from '../context.ts';
 import { takeOverErrors } from '../errors.ts';
 import { bindBack, rememberedBindings, unbind } from './bindings.ts';
 import { allAre, setDoors, undoDoors } from './door.ts';
@@ -29,7 +29,6 @@ export const prepare: PlanStep<TakeOver> = {
     await remember(io, 'prepared', second);
     return { lsn: second.lsn, equal: certificate.equal };
   },
-  undo: ({ ports }) => ports.following.followRoles(),
 };
 
 async function passOver({ ports, move }: TakeOver, io: StepIo): Promise<void> {
@@ -82,7 +81,7 @@ export const hold: PlanStep<TakeOver> = {
       await remember(io, 'active', (await ports.sessions.who(move.from, io.signal)) ?? []);
     }
     if (directory !== undefined) await rememberedBindings(context, directory, io);
-    await remember(io, 'doorShut', ports.clock.wallMs());
+    await noteShut(context, io);
     const [moved] = await Promise.all([
       setDoors(rehomes, { mode: 'hold', server: move.to }, io),
       unbind.run(context, io),
@@ -133,10 +132,10 @@ export const sweepBehind: PlanStep<TakeOver> = {
   sentence: ({ move }) => `Look at all of ${move.from} once more, and carry over what came late`,
   isDone: async (_, io) => recall(io, 'stragglers') !== undefined,
   async run(context, io) {
-    const { ports, move, place, parameters } = context;
+    const { ports, move, place } = context;
     const at = recall(io, 'at') ?? (await momentOf(context));
     await passOver(context, io);
-    const report = await ports.standby.carryOver(place, at.lsn, parameters.accounts, {
+    const report = await ports.standby.carryOver(place, at.lsn, await someAccountsOf(context, at.lsn), {
       signal: io.signal,
       progress: io.progress,
     });

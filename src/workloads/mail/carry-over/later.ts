@@ -4,11 +4,17 @@ import { parseUidSet } from '../../../catalog/index.ts';
 import type { JournalRecord, Lsn, MailboxId } from '../../../journal/index.ts';
 import type { Later, LaterFlags, LaterMessage } from './types.ts';
 
-/** Of `accounts`, or of all. Reads the journal's tail only. */
+/**
+ * Of `accounts`, or of all; up to `until`, or to the end; at most so many messages, where that is said. Reads the journal's tail only.
+ */
 export async function laterThan(
   { journal, catalog }: Pick<VaultReader, 'journal' | 'catalog'>,
   since: Lsn,
   accounts?: readonly string[],
+  {
+    until,
+    most = Number.POSITIVE_INFINITY,
+  }: { readonly until?: Lsn | undefined; readonly most?: number } = {},
 ): Promise<Later> {
   const wanted = accounts === undefined ? undefined : new Set(accounts);
   const rows = new Map<MailboxId, MailboxRow | undefined>();
@@ -25,7 +31,7 @@ export async function laterThan(
   let removed = 0;
 
   await journal.refresh();
-  for await (const { record } of journal.entries((since + 1) as Lsn)) {
+  for await (const { record } of journal.entries((since + 1) as Lsn, until)) {
     const account = accountOf(record, mailboxOf);
     if (account !== undefined && (wanted?.has(account) ?? true)) touched.add(account);
     if (record.t === 'message' || record.t === 'flags') {
@@ -36,6 +42,7 @@ export async function laterThan(
       const key = `${record.id}:${record.uid}`;
       const { name, uidValidity } = mailbox;
       if (catalog.summary(record.id, record.uid, since) === undefined) {
+        if (messages.size >= most && !messages.has(key)) continue;
         messages.set(key, {
           account: mailbox.account,
           mailbox: name,
