@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Vault } from '../catalog/index.ts';
 import { type Config, checkSecrets, directoryOf, pairNamed, serverNamed } from '../config/index.ts';
+import { actingServer } from '../control/index.ts';
 import type { Log } from '../lib/index.ts';
 import type { MailDeps } from '../workloads/mail/index.ts';
 import type { StandbyDeps } from '../workloads/mail/standby/index.ts';
@@ -82,15 +83,37 @@ export function inProcessCore(parts: CoreParts): Core {
       look: async (pair) => {
         throw notWarmHere(pair);
       },
-      held: (pair) => withWarmPlace(pair, (mail, place) => mail.heldBursts(place)),
-      accept: (pair, account) => withWarmPlace(pair, (mail, place) => mail.acceptHeld(place, account)),
+      held: async (pair) =>
+        (await restingFor(pair)) === undefined
+          ? withWarmPlace(pair, (mail, place) => mail.heldBursts(place))
+          : [],
+      accept: async (pair, account) => {
+        const acting = await restingFor(pair);
+        if (acting !== undefined) throw notWarmWhile(pair, acting);
+        return withWarmPlace(pair, (mail, place) => mail.acceptHeld(place, account));
+      },
       pause: async () => {},
       keep: async () => {},
     },
     plans: planActionsInProcess(parts, () => core),
   };
 
-  /** What is held is remembered beside the journal of the server that was live when it was. */
+  /**
+   * The server that acts in the place of the pair's live one: while one does, no standby is kept warm, and nothing waits for any. What was held
+   * before is on the server that acts.
+   */
+  async function restingFor(pair: string): Promise<string | undefined> {
+    const { live } = pairNamed(config, pair);
+    const control = await adapters.readControl(config);
+    try {
+      const acting = actingServer(config, control, pair);
+      return acting === live ? undefined : acting;
+    } finally {
+      await control.close();
+    }
+  }
+
+  /** What is held is remembered beside the journal of the pair's live server. */
   async function withWarmPlace<T>(
     pair: string,
     work: (mail: Awaited<ReturnType<Adapters['mail']>>, place: WarmPlace) => Promise<T>,
@@ -163,6 +186,14 @@ function notWarmHere(pair: string): Error {
   return apiErrors.make(
     'API_STANDBY_NOT_WARM',
     `no service runs, so the standby of ${pair} is not kept warm`,
+  );
+}
+
+function notWarmWhile(pair: string, acting: string): Error {
+  return apiErrors.make(
+    'API_STANDBY_NOT_WARM',
+    `${acting} acts for ${pair} now, so no standby is kept warm and nothing waits for one`,
+    { remedy: `What a burst took before is on ${acting}: see the plan with understudy plan list ${pair}` },
   );
 }
 
