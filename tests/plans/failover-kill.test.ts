@@ -18,8 +18,8 @@ const failoverSteps = [
   'certify',
   'rebind',
   'rehome',
-  'probe',
   'protect',
+  'probe',
   'verify',
 ];
 const switchoverSteps = [
@@ -29,9 +29,9 @@ const switchoverSteps = [
   'drain',
   'rebind',
   'rehome',
-  'probe',
   'sweep',
   'protect',
+  'probe',
   'verify',
 ];
 const points = ['before-intent', 'after-intent', 'after-act', 'after-outcome'];

@@ -15,7 +15,13 @@ import { proxyStats, stopProxy } from '../../src/rehome/index.ts';
 import { freePort } from '../lab/address.ts';
 import { type Dovecot, type DovecotOptions, startDovecot } from '../lab/dovecot.ts';
 import { fillDovecot } from '../lab/fill.ts';
-import { type AccountDump, compareDumps, dumpAccount, type ImapLogin } from '../lab/imap-check.ts';
+import {
+  type AccountDump,
+  type CompareOptions,
+  compareDumps,
+  dumpAccount,
+  type ImapLogin,
+} from '../lab/imap-check.ts';
 import { connectLmtp } from '../lab/lmtp.ts';
 import { requirePackages } from '../lab/packages.ts';
 import { startProcessGroup } from '../lab/process-group.ts';
@@ -39,6 +45,10 @@ export interface WorldOptions {
   readonly pairLines?: readonly string[];
   readonly live?: DovecotOptions;
   readonly standby?: DovecotOptions;
+  /** False: the standby is a plain IMAP server to us. */
+  readonly standbyDoveadm?: boolean;
+  /** What the directory says where accounts are. Default: the live server's address. */
+  readonly mailHost?: string;
 }
 
 /** What a command with `--json` printed. */
@@ -83,7 +93,7 @@ export class World {
         : await startSlapd({
             folder: join(folder, 'slapd'),
             accounts: live.accounts,
-            mailHost: live.address,
+            mailHost: options.mailHost ?? live.address,
           });
     endings.push(() => slapd?.stop());
     const world = new World({ live, standby, slapd, folder, ports }, options);
@@ -175,11 +185,13 @@ export class World {
 
   async dump(server: Dovecot): Promise<State> {
     const all = new Map<string, AccountDump>();
-    for (const account of this.accounts) {
-      const dump = await dumpAccount(this.login(server, account));
-      all.set(account, new Map([...dump].filter(([, mailbox]) => mailbox.selectable)));
-    }
+    for (const account of this.accounts) all.set(account, await this.dumpOf(server, account));
     return all;
+  }
+
+  async dumpOf(server: Dovecot, account: string): Promise<AccountDump> {
+    const dump = await dumpAccount(this.login(server, account));
+    return new Map([...dump].filter(([, mailbox]) => mailbox.selectable));
   }
 
   /** Hosts that the directory names, by account. */
@@ -228,11 +240,11 @@ interface Place {
 }
 
 function configuration({ live, standby, slapd, folder, ports }: Parts, options: WorldOptions): string {
-  const server = (dovecot: Dovecot) => [
+  const server = (dovecot: Dovecot, doveadm = true) => [
     '    workload: mail',
     `    host: ${dovecot.address}`,
     `    imap: { port: ${dovecot.imapPort}, security: none, masterUser: ${dovecot.masterUser}, masterSecret: ${dovecot.masterSecret}, separator: "*" }`,
-    `    doveadm: { url: "${dovecot.doveadmUrl}", apiKey: ${dovecot.doveadmKey} }`,
+    ...(doveadm ? [`    doveadm: { url: "${dovecot.doveadmUrl}", apiKey: ${dovecot.doveadmKey} }`] : []),
     `    services: { lmtp: ${dovecot.lmtpPort} }`,
     ...(options.push ? ['    push: { mode: synchronous }'] : []),
   ];
@@ -246,7 +258,7 @@ function configuration({ live, standby, slapd, folder, ports }: Parts, options: 
       ? `    accounts: { list: ${JSON.stringify(live.accounts)} }`
       : '    accounts: { from: directory }',
     '  mail-b:',
-    ...server(standby),
+    ...server(standby, options.standbyDoveadm),
     ...(slapd === undefined
       ? []
       : [
@@ -272,9 +284,9 @@ function configuration({ live, standby, slapd, folder, ports }: Parts, options: 
 }
 
 /** Fails, naming differences, unless the two states hold the same for every client. */
-export function assertSame(expected: State, actual: State): void {
+export function assertSame(expected: State, actual: State, options: CompareOptions = {}): void {
   const differences = [...expected].flatMap(([account, dump]) =>
-    compareDumps(dump, actual.get(account) ?? new Map()).map((line) => `${account}: ${line}`),
+    compareDumps(dump, actual.get(account) ?? new Map(), options).map((line) => `${account}: ${line}`),
   );
   assert.deepEqual(differences.slice(0, 20), []);
 }

@@ -1,6 +1,7 @@
 /** What is done with a standby, by this thread: a reader of the source's vault for each call. */
 import { checkSecrets, serverNamed } from '../../config/index.ts';
 import type { StandbyPlace, StandbyPort } from '../../plans/mail/index.ts';
+import { accountsOfReplica } from '../../plans/readiness/index.ts';
 import { carryOver, laterThan } from '../../workloads/mail/carry-over/index.ts';
 import {
   bringUp,
@@ -26,10 +27,15 @@ export function standbyActions({ config, adapters, log }: CoreParts, core: Core)
     );
   };
   return {
-    features: ({ target }, signal) => {
-      const options = { clock, log, ...(signal === undefined ? {} : { signal }) };
-      return declareFeatures(serverNamed(asFollowed(config, target), target), options);
-    },
+    features: async ({ source, target }, { untried, signal } = {}) =>
+      declareFeatures(serverNamed(asFollowed(config, target), target), {
+        clock,
+        log,
+        // Who has a replica of its own already may be asked for before the other has one.
+        accounts: [...(await accountsOfReplica(core, source)), ...(await accountsOfReplica(core, target))],
+        ...(untried === undefined ? {} : { untried }),
+        ...(signal === undefined ? {} : { signal }),
+      }),
     bringUp: (place, request, options) => withDeps(place, (deps) => bringUp(deps, request, options)),
     quickCompare: (place, request, options) =>
       withDeps(place, (deps) => quickCompare(deps, request, options)),

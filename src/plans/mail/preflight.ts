@@ -99,7 +99,7 @@ async function standbyFinding({ ports, place, move }: TakeOver): Promise<Finding
         remedy: '',
       },
       {
-        id: 'standby.identity',
+        id: 'standby.pins',
         title: 'standby: keeps UIDs',
         state: features.pinUids ? 'green' : 'amber',
         detail: features.pinUids

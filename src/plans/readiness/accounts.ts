@@ -12,7 +12,10 @@ const NO_SUCH_USER = 67;
 const ASKED_BY_NAME_MOST = 2_000;
 
 /** Accounts of a server's replica, the largest first; none where there is no replica. Errors: JOURNAL_… */
-export async function accountsOfReplica(ports: ReadinessPorts, server: string): Promise<readonly string[]> {
+export async function accountsOfReplica(
+  ports: Pick<ReadinessPorts, 'withReader'>,
+  server: string,
+): Promise<readonly string[]> {
   try {
     return await ports.withReader(server, async ({ catalog }) =>
       catalog

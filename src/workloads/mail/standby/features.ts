@@ -4,53 +4,112 @@ import { type Clock, hasCode, type Log, UnderstudyError } from '../../../lib/ind
 import type { DoveadmClient } from '../doveadm/index.ts';
 import { mailErrors } from '../errors.ts';
 import type { ImapConnection } from '../imap/index.ts';
+import type { ConnectionPool } from '../shadow/index.ts';
 import { openTarget } from './target.ts';
 import type { NotKept, TargetFeatures } from './types.ts';
 
+/** One account may be broken or absent; so many of them are not by chance. */
+const TRIED_MOST = 5;
+
+/** Refusals that another account need not meet. */
+const OF_THE_ACCOUNT: ReadonlySet<string> = new Set([
+  'MAIL_AUTH_FAILED',
+  'MAIL_SECRET_EXPIRED',
+  'MAIL_ACCOUNT_REFUSED',
+  'MAIL_UNAVAILABLE',
+  'MAIL_CONNECTION_LOST',
+  'MAIL_COMMAND_REFUSED',
+]);
+
 /**
- * Asks a server what it can keep, logged in as `account` (default: one that it has). Changes nothing. Errors: `MAIL_…` when it
- * cannot be reached or no account of it is known.
+ * Asks a server what it can keep, as the first account that it lets in: of `accounts`, which it should have; without any, of those that its
+ * configuration or its doveadm API names. Changes nothing. Errors: `MAIL_…` when it cannot be reached, lets none of them in, or no account
+ * of it is known.
  */
 export async function declareFeatures(
   config: MailServerConfig,
   options: {
     readonly clock: Clock;
     readonly log: Log;
-    readonly account?: string;
+    readonly accounts?: readonly string[];
+    /** See `featuresOf`. */
+    readonly untried?: boolean;
     readonly signal?: AbortSignal;
   },
 ): Promise<TargetFeatures> {
-  const { clock, log, signal } = options;
+  const { clock, log, signal, untried = false } = options;
   const server = openTarget({ target: config.host, config, clock, log }, signal);
   try {
-    const account =
-      options.account ??
-      config.accounts?.list[0]?.name ??
-      (await server.doveadm?.listUsers(signal))?.sort()[0];
-    if (account === undefined) {
-      throw mailErrors.make('MAIL_ACCOUNTS_EMPTY', `no account of ${config.host} is known`);
+    const known = [...(options.accounts ?? []), ...(config.accounts?.list.map(({ name }) => name) ?? [])];
+    const accounts = known.length > 0 ? known : ((await server.doveadm?.listUsers(signal))?.sort() ?? []);
+    let unpinned: TargetFeatures | undefined;
+    try {
+      return await asSomeAccount(
+        server.pool,
+        accounts,
+        async (connection, account) => {
+          const features = await featuresOf(connection, server.doveadm, account, untried);
+          if (features.pinUids || server.doveadm === undefined) return features;
+          unpinned ??= features;
+          // That the API refuses to set UIDs may be for this account's sake alone.
+          throw mailErrors.make('MAIL_ACCOUNT_REFUSED', `${account}: ${features.pinProblem}`);
+        },
+        signal,
+      );
+    } catch (error) {
+      if (unpinned !== undefined && isOfTheAccount(error)) return unpinned;
+      throw error;
     }
-    return await server.pool.use(account, (connection) => featuresOf(connection, server.doveadm, account));
   } finally {
     server.close();
   }
 }
 
 /**
+ * Does `work` as the first of `accounts` that can: some of them are tried. Errors: MAIL_ACCOUNTS_EMPTY where there is none, what the first one
+ * met where none can, and at once whatever is the server's fault, not the account's.
+ */
+export async function asSomeAccount<T>(
+  pool: ConnectionPool,
+  accounts: readonly string[],
+  work: (connection: ImapConnection, account: string) => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  let refusal: unknown;
+  for (const account of new Set(accounts.slice(0, TRIED_MOST))) {
+    try {
+      return await pool.use(account, (connection) => work(connection, account));
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isOfTheAccount(error)) throw error;
+      refusal ??= error;
+    }
+  }
+  throw refusal ?? mailErrors.make('MAIL_ACCOUNTS_EMPTY', 'no account of the server is known');
+}
+
+/** Another account may be better off. */
+export function isOfTheAccount(error: unknown): boolean {
+  return error instanceof UnderstudyError && OF_THE_ACCOUNT.has(error.code);
+}
+
+/**
  * Asks the target as `account`, who must have a mailbox there. Changes nothing: setting UIDNEXT to 1 proves that it may be set.
- * Errors: `MAIL_…` of the connection. That the doveadm API is missing or refuses is no error but `pinProblem`.
+ * With `untried` not even that is asked for, and an API that answers is taken to be able to. Errors: `MAIL_…` of the connection. That the
+ * doveadm API is missing or refuses is no error but `pinProblem`.
  */
 export async function featuresOf(
   connection: ImapConnection,
   doveadm: DoveadmClient | undefined,
   account: string,
+  untried = false,
 ): Promise<TargetFeatures> {
   const namespaces = await connection.namespaces();
   const personal = namespaces?.personal[0];
   const listed = personal ? undefined : (await connection.listMailboxes({ status: false }))[0];
   const uidPlus = connection.has('UIDPLUS') || connection.has('IMAP4REV2');
   const pinProblem = uidPlus
-    ? await whyNoPins(doveadm, account)
+    ? await whyNoPins(doveadm, account, untried)
     : 'the target does not say which UIDs it gives (no UIDPLUS)';
   const condStore = connection.has('CONDSTORE') || connection.has('QRESYNC');
   return {
@@ -67,10 +126,15 @@ export async function featuresOf(
   };
 }
 
-async function whyNoPins(doveadm: DoveadmClient | undefined, account: string): Promise<string | undefined> {
+async function whyNoPins(
+  doveadm: DoveadmClient | undefined,
+  account: string,
+  untried: boolean,
+): Promise<string | undefined> {
   if (!doveadm) return 'no doveadm API is configured for the target';
   try {
-    await doveadm.pinMailboxes([{ user: account, mailbox: 'INBOX', minNextUid: 1 }]);
+    if (untried) await doveadm.check();
+    else await doveadm.pinMailboxes([{ user: account, mailbox: 'INBOX', minNextUid: 1 }]);
     return undefined;
   } catch (error) {
     if (hasCode(error, 'MAIL_DOVEADM_UNREACHABLE') || !(error instanceof UnderstudyError)) throw error;

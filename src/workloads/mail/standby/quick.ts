@@ -1,12 +1,14 @@
 /**
  * A standby next to the replica by what STATUS tells: UIDVALIDITY, UIDNEXT, the number of messages, and HIGHESTMODSEQ, which may not be
- * below. One request for all where there is a doveadm API, so that it fits into a takeover.
+ * below. One request for all where there is a doveadm API, so that it fits into a takeover. Of a server that gives UIDs of its own only the
+ * number of messages can be compared.
  */
 import type { Catalog, MailboxRow } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import type { ImapConnection } from '../imap/index.ts';
 import { isOwnMailbox } from '../shadow/index.ts';
 import type { ActionOptions, Difference } from '../types.ts';
+import { asSomeAccount, featuresOf, isOfTheAccount } from './features.ts';
 import { isKept, type NameRules, nameOnTarget } from './names.ts';
 import { openTarget, type TargetServer } from './target.ts';
 import type { StandbyDeps } from './types.ts';
@@ -37,43 +39,76 @@ interface Status {
 /** From so many of the accounts on, one request for all users is cheaper than one for each. */
 const ALL_FROM_SHARE = 0.5;
 
-/** Reads only; may be repeated. Errors: CATALOG_ACCOUNT_UNKNOWN; `MAIL_…` of the connection and the doveadm API. */
+/**
+ * Reads only; may be repeated. An account that the server does not let in differs. Errors: CATALOG_ACCOUNT_UNKNOWN; `MAIL_…` of the
+ * connection and the doveadm API.
+ */
 export async function quickCompare(
   deps: StandbyDeps,
   request: QuickRequest = {},
   options: ActionOptions = {},
 ): Promise<QuickReport> {
   const { at, accounts } = await wantedOf(deps.reader, request);
-  const differences: Difference[] = [];
-  const [first] = accounts;
-  if (first === undefined) return { equal: true, accounts: 0, differences };
-  const server = openTarget(deps, options.signal);
+  if (accounts.length === 0) return { equal: true, accounts: 0, differences: [] };
+  const { signal } = options;
+  const server = openTarget(deps, signal);
   try {
-    const rules = await rulesOf(server, first);
-    const found = await statuses(deps, server, accounts, rules, options.signal);
-    for (const account of accounts) {
-      const served = found.get(account);
-      if (served) compare({ catalog: deps.reader.catalog, at, rules }, account, served, differences);
-      else differences.push({ account, what: 'account-missing' });
-    }
+    const rules = await rulesOf(server, accounts, signal);
+    const found = await statuses(deps, server, accounts, rules, signal);
+    const differencesWith = (keepsUids: boolean) => {
+      const differences: Difference[] = [];
+      for (const account of accounts) {
+        const served = found.get(account);
+        const place = { catalog: deps.reader.catalog, at, rules, keepsUids };
+        if (served) compare(place, account, new Map(served), differences);
+        else differences.push({ account, what: 'account-missing' });
+      }
+      return differences;
+    };
+    let differences = differencesWith(server.doveadm !== undefined);
+    const isOther = differences.some(({ what }) => what === 'uidvalidity');
+    if (isOther && !(await keepsUids(server, accounts, signal))) differences = differencesWith(false);
     return { equal: differences.length === 0, accounts: accounts.length, differences };
   } finally {
     server.close();
   }
 }
 
-/** How the target writes names, as this account sees it. */
-export async function namesOf(deps: StandbyDeps, account: string, signal?: AbortSignal): Promise<NameRules> {
+/** An API that answers need not be one that can set UIDs. */
+async function keepsUids(
+  server: TargetServer,
+  accounts: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { pinUids } = await asSomeAccount(
+    server.pool,
+    accounts,
+    (connection, account) => featuresOf(connection, server.doveadm, account),
+    signal,
+  );
+  return pinUids;
+}
+
+/** How the target writes names, as one of these accounts sees it. */
+export async function namesOf(
+  deps: StandbyDeps,
+  accounts: readonly string[],
+  signal?: AbortSignal,
+): Promise<NameRules> {
   const server = openTarget(deps, signal);
   try {
-    return await rulesOf(server, account);
+    return await rulesOf(server, accounts, signal);
   } finally {
     server.close();
   }
 }
 
-function rulesOf({ pool }: TargetServer, account: string): Promise<Rules> {
-  return pool.use(account, namesFor);
+function rulesOf(
+  { pool }: TargetServer,
+  accounts: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Rules> {
+  return asSomeAccount(pool, accounts, namesFor, signal);
 }
 
 /** How the target writes names, as who is logged in sees it. */
@@ -121,8 +156,13 @@ async function statuses(
   const work = async () => {
     for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
       const name = account;
-      const listings = await pool.use(name, (connection) => connection.listMailboxes());
-      for (const listing of listings) if (listing.selectable) add(name, listing.name, listing.status ?? {});
+      try {
+        const listings = await pool.use(name, (connection) => connection.listMailboxes());
+        for (const listing of listings) if (listing.selectable) add(name, listing.name, listing.status ?? {});
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isOfTheAccount(error)) throw error;
+      }
     }
   };
   await Promise.all(Array.from({ length: Math.min(config.shadow.connections, accounts.length) }, work));
@@ -130,22 +170,29 @@ async function statuses(
 }
 
 function compare(
-  { catalog, at, rules }: { catalog: Catalog; at: Lsn; rules: NameRules },
+  place: { catalog: Catalog; at: Lsn; rules: NameRules; keepsUids: boolean },
   account: string,
   served: Map<string, Status>,
   differences: Difference[],
 ): void {
+  const { catalog, at, rules, keepsUids } = place;
   for (const row of catalog.mailboxes(account, at)) {
     const name = nameOnTarget(row, rules);
     const status = served.get(name);
     served.delete(name);
-    if (status) differences.push(...differencesOf(catalog, row, at, status));
+    if (status) differences.push(...differencesOf(catalog, row, at, status, keepsUids));
     else differences.push({ account, mailbox: row.name, what: 'mailbox-missing' });
   }
   for (const mailbox of served.keys()) differences.push({ account, mailbox, what: 'mailbox-extra' });
 }
 
-function differencesOf(catalog: Catalog, row: MailboxRow, at: Lsn, status: Status): Difference[] {
+function differencesOf(
+  catalog: Catalog,
+  row: MailboxRow,
+  at: Lsn,
+  status: Status,
+  keepsUids: boolean,
+): Difference[] {
   const found: Difference[] = [];
   const differ = (what: Difference['what'], expected: unknown, have: unknown) =>
     found.push({
@@ -155,16 +202,17 @@ function differencesOf(catalog: Catalog, row: MailboxRow, at: Lsn, status: Statu
       expected: String(expected),
       found: String(have),
     });
-  if (status.uidValidity !== row.uidValidity) {
+  if (keepsUids && status.uidValidity !== row.uidValidity) {
     differ('uidvalidity', row.uidValidity, status.uidValidity);
     return found;
   }
   // Of a past moment a UIDNEXT up to that of now is right: those UIDs are still to come.
   const uidNext = catalog.uidNextAt(row.id, at);
   const { uidNext: has = 0, messages = 0 } = status;
-  if (has < uidNext || has > Math.max(uidNext, row.uidNext)) differ('uidnext', uidNext, has);
+  if (keepsUids && (has < uidNext || has > Math.max(uidNext, row.uidNext))) differ('uidnext', uidNext, has);
   const wanted = catalog.countMessages(row.id, at).messages;
   if (messages !== wanted) differ(messages < wanted ? 'message-missing' : 'message-extra', wanted, messages);
+  if (!keepsUids) return found;
   const { highestModSeq = '0' } = row;
   if (status.highestModSeq !== undefined && BigInt(status.highestModSeq) < BigInt(highestModSeq)) {
     differ('modseq', `at least ${highestModSeq}`, status.highestModSeq);

@@ -16,9 +16,12 @@ export async function verifyAgainst(
 ): Promise<VerifyReport> {
   const { reader, target, config, clock, log } = deps;
   const at = request.at ?? reader.catalog.appliedLsn;
-  const account = request.account ?? reader.catalog.accounts(at)[0]?.account;
+  const accounts =
+    request.account === undefined
+      ? reader.catalog.accounts(at).map(({ account }) => account)
+      : [request.account];
   const rules =
-    account === undefined ? { separator: null, prefix: '' } : await namesOf(deps, account, options.signal);
+    accounts.length === 0 ? { separator: null, prefix: '' } : await namesOf(deps, accounts, options.signal);
   return verifyMail(
     {
       server: target,
