@@ -109,7 +109,16 @@ class Engine implements ShadowEngine {
     await this.#follower.look(account, 'account', 'soon');
   }
 
-  pass(options: ActionOptions = {}): Promise<ShadowSummary> {
+  /** Begins after this call: a pass that is under way may have asked the server before what the caller wants to be seen. */
+  async pass(options: ActionOptions = {}): Promise<ShadowSummary> {
+    await this.#passUnderWay?.catch(() => {
+      // Told to whoever began it.
+    });
+    options.signal?.throwIfAborted();
+    return this.#sharedPass(options);
+  }
+
+  #sharedPass(options: ActionOptions): Promise<ShadowSummary> {
     this.#passUnderWay ??= this.#pass(options).finally(() => {
       this.#passUnderWay = undefined;
     });
@@ -172,7 +181,7 @@ class Engine implements ShadowEngine {
       const began = clock.monotonicMs();
       if (!this.#follower.trouble) {
         try {
-          await this.pass({ signal: this.#stopping.signal });
+          await this.#sharedPass({ signal: this.#stopping.signal });
           this.#passProblem = undefined;
         } catch (error) {
           // Trouble reports itself; what is left is a source of accounts that does not answer, or our being stopped.
@@ -243,7 +252,7 @@ class Engine implements ShadowEngine {
   #goOn(): void {
     this.#deps.log.info({}, 'the server serves us again, following goes on');
     this.#follower.clearTrouble();
-    this.pass({ signal: this.#stopping.signal }).catch(() => {
+    this.#sharedPass({ signal: this.#stopping.signal }).catch(() => {
       // It is in the status as trouble or problem, and the sweep tries again.
     });
   }
