@@ -64,6 +64,8 @@ export class ActivePlan {
     return {
       signal: options.signal,
       progress: options.progress,
+      ...(this.record.reason === undefined ? {} : { reason: this.record.reason }),
+      runs: this.record.runs.length,
       note: (text) => {
         const kept = this.append({ e: 'note', ...key, text });
         // Met by `notesKept`; until then it must not count as unhandled.

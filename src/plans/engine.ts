@@ -514,6 +514,7 @@ function previewIo(recall: StepIo['recall']): StepIo {
   return {
     signal: new AbortController().signal,
     progress: () => {},
+    runs: 0,
     note: () => {},
     remember: () => Promise.reject(new Error('a dry run remembers nothing')),
     recall,

@@ -13,8 +13,10 @@ import {
 } from '../../plans/mail/index.ts';
 import { fencesOf, proxyStats, rehomesOf } from '../../rehome/index.ts';
 import { laterThan } from '../../workloads/mail/carry-over/index.ts';
+import type { Problem } from '../../workloads/mail/index.ts';
 import { probeServer } from '../../workloads/mail/probe/index.ts';
 import type { WarmStatus } from '../../workloads/mail/warm/index.ts';
+import { asOperatingError } from '../defects.ts';
 import { asFollowed } from '../followed.ts';
 import { inProcessCore } from '../in-process.ts';
 import type { PlanWiring } from '../plans.ts';
@@ -55,7 +57,7 @@ export function takeOverPorts(wiring: PlanWiring, world: TakeOverWorld): TakeOve
     fences: async ({ pair, plan, from, to }) => fencesOf(config, pair, { clock, log, plan, from, to }),
     doorStats: (pair) => proxyStats(config, pair, { clock }),
     answers: (server, withinMs) => greets(serverNamed(config, server), withinMs),
-    sessions: sessionsOf(config),
+    sessions: sessionsOf(config, clock),
     probe: (server, { account, secret, write, signal }) => {
       const target = serverNamed(config, server);
       return probeServer(target, {
@@ -80,8 +82,7 @@ export function takeOverPorts(wiring: PlanWiring, world: TakeOverWorld): TakeOve
 function followingPort({ parts, core, threads, followRoles }: PlanWiring): FollowingPort {
   const { config } = parts;
   /** For servers that no thread follows: a pass of our own. */
-  const alone = (server: string, accounts?: readonly string[]) =>
-    inProcessCore({ ...parts, config: asFollowed(config, server, accounts) }).mail;
+  const alone = (server: string) => inProcessCore({ ...parts, config: asFollowed(config, server) }).mail;
   return {
     continuous: threads !== undefined,
     follows: (server) => threads?.has(server) ?? false,
@@ -100,13 +101,24 @@ function followingPort({ parts, core, threads, followRoles }: PlanWiring): Follo
     async look(server, accounts, options) {
       const thread = threads?.get(server);
       if (thread === undefined) {
-        await alone(server, accounts).shadowOnce(server, options);
-        return;
+        const asked = new Set(accounts);
+        const { problems } = await alone(server).shadowOnce(server, options);
+        return problems.filter(({ account }) => asked.has(account));
       }
-      await Promise.all(accounts.map((user) => thread.call('push', { user, changes: [] }, options)));
+      const looks = accounts.map((user) => thread.call('push', { user, changes: [] }, options));
+      const ended = await Promise.allSettled(looks);
+      options.signal?.throwIfAborted();
+      return ended.flatMap((look, index) =>
+        look.status === 'fulfilled' ? [] : [problemOf(accounts[index] as string, look.reason)],
+      );
     },
     followRoles: async () => followRoles?.(),
   };
+}
+
+function problemOf(account: string, error: unknown): Problem {
+  const { code, message, remedy } = asOperatingError(error);
+  return { account, code, message, remedy };
 }
 
 function warmPort({ core }: PlanWiring, pair: string): WarmPort {

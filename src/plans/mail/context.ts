@@ -95,6 +95,8 @@ export interface Memory {
   readonly active: readonly string[] | null;
   /** A switchover's: accounts that were moved as they were, since they could not be read. */
   readonly unread: readonly string[];
+  /** A switchover's: accounts of which nobody can tell whether something came late. */
+  readonly unswept: readonly string[];
   /** A failover's: whether the old server ended its sessions. */
   readonly sessionsEnded: boolean;
   readonly stragglers: JsonValue;
@@ -153,13 +155,17 @@ export async function noteShut({ ports }: TakeOver, io: StepIo): Promise<void> {
   if (recall(io, 'doorShut') === undefined) await remember(io, 'doorShut', ports.clock.wallMs());
 }
 
-/** Replaces what the step had noted as problems before: it has been tried again. */
+/** Replaces what the step had noted as problems before: it has been tried again. With `tried` only those accounts were: of others it stays. */
 export async function rememberProblems(
   io: StepIo,
   step: string,
   problems: readonly Omit<AccountProblem, 'step'>[],
+  tried?: readonly string[],
 ): Promise<void> {
-  const others = (recall(io, 'problems') ?? []).filter((problem) => problem.step !== step);
+  const again = tried === undefined ? undefined : new Set(tried);
+  const others = (recall(io, 'problems') ?? []).filter(
+    (problem) => problem.step !== step || (again !== undefined && !again.has(problem.account)),
+  );
   if (problems.length === 0 && others.length === (recall(io, 'problems') ?? []).length) return;
   await remember(io, 'problems', [
     ...others,

@@ -19,6 +19,7 @@ import { closeDoor, rehome } from './steps/door.ts';
 import { fence } from './steps/fence.ts';
 import { certify, finish } from './steps/finish.ts';
 import { probe, protect, verify } from './steps/serve.ts';
+import { endSessions } from './steps/sessions.ts';
 import { drain, hold, prepare, sweepBehind } from './steps/switchover.ts';
 
 /** The old server is gone. Fenced first, so that it cannot serve before the new one does, should it come back. */
@@ -27,6 +28,7 @@ const failoverSteps: readonly PlanStep<TakeOver>[] = [
   closeDoor,
   fence,
   unbind,
+  endSessions,
   finish,
   certify,
   rebind,

@@ -49,6 +49,30 @@ export const takeOverErrors = defineErrors({
     summary: 'The last changes of the server could not be read, so a switchover would lose them.',
     remedy: 'See: understudy status. If the server is lost, use: understudy failover PAIR',
   },
+  TAKEOVER_ACCOUNTS_UNREAD: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary:
+      'Accounts of the server could not be read, so a switchover would leave behind what is new in them; nobody was moved.',
+    remedy:
+      'Repair them, or move the others alone: --account A[,A…], or move them as they are: --reason TEXT',
+  },
+  TAKEOVER_BURSTS_HELD: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary:
+      'A burst of removals is held back from the standby, and with it what came after, so a switchover would leave that behind; nobody was moved.',
+    remedy:
+      'If it was meant: understudy standby accept PAIR --account A. Else restore the account first, or move it as it was: --reason TEXT',
+  },
+  TAKEOVER_SESSIONS_GO_ON: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary:
+      'Sessions on the server that is to be left cannot be ended, and nothing but the directory keeps people off it: what they write there would be lost.',
+    remedy:
+      'Configure doveadm of the server, and allow it `kick`; or add a proxy to `rehome`; or end the sessions yourself, and say so with --reason TEXT',
+  },
   TAKEOVER_FORMER_UNREACHABLE: {
     kind: 'refused',
     retry: 'after-repair',

@@ -5,6 +5,7 @@ import { accountsOf, momentOf } from './accounts.ts';
 import type { TakeOver } from './context.ts';
 import { takeOverErrors } from './errors.ts';
 import { type Loss, lossOf } from './loss.ts';
+import { quiesceFindings } from './quiesce-findings.ts';
 
 /** A live server that does not answer within this is taken to be gone. */
 const ANSWER_WITHIN_MS = 1_000;
@@ -39,8 +40,8 @@ export async function failoverFindings(context: TakeOver): Promise<readonly Find
 
 export async function switchoverFindings(context: TakeOver): Promise<readonly Finding[]> {
   const findings = await failoverFindings(context);
-  const live = await liveFinding(context, 'switchover');
-  return [...findings.filter(({ id }) => id !== 'live.answers' && id !== 'live.loss'), ...live];
+  const own = await Promise.all([liveFinding(context, 'switchover'), quiesceFindings(context)]);
+  return [...findings.filter(({ id }) => id !== 'live.answers' && id !== 'live.loss'), ...own.flat()];
 }
 
 /** @throws TAKEOVER_NOTHING_TO_RESTORE */

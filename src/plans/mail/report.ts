@@ -8,6 +8,7 @@ import type { AccountProblem, HeldAccount, Memory, Moment, QuickCertificate, Tak
 import type { Loss } from './loss.ts';
 import { type LostMessage, lostMessages } from './lost.ts';
 import { writeReport } from './report-files.ts';
+import { switchoverRpo } from './rpo.ts';
 
 /** Durations in ms, moments RFC 3339. */
 export interface TakeOverReport {
@@ -97,7 +98,10 @@ export async function makeReport(
       : { rollbackOutageMs: Math.max(0, openBack - shutBack) }),
     totalMs: (record.endedAt ?? nowMs) - record.startedAt,
     clients: clientsOf(record),
-    rpo: rpoOf(record, loss, parameters.at === undefined ? undefined : at),
+    rpo:
+      record.kind === 'switchover'
+        ? await switchoverRpo(context, record, recalled)
+        : rpoOf(record, loss, parameters.at === undefined ? undefined : at),
     lost:
       record.kind === 'failover' && at !== undefined && parameters.at === undefined
         ? await ports.withReader(move.from, (reader) =>
@@ -146,12 +150,6 @@ function clientsOf(record: PlanRecord) {
 }
 
 function rpoOf(record: PlanRecord, loss: Loss | undefined, chosen: Moment | undefined) {
-  if (record.kind === 'switchover') {
-    return {
-      atMostMs: 0,
-      sentence: 'Nothing: the last changes were carried over, and the old server was looked at once more.',
-    };
-  }
   if (chosen !== undefined) {
     const sentence = `What is newer than ${new Date(chosen.time).toISOString()}, the state that was asked for: it stays in the journal.`;
     return { atMostMs: Math.max(0, record.startedAt - chosen.time), sentence };

@@ -14,6 +14,7 @@ import { allAre, setDoors } from './steps/door.ts';
 import { fence } from './steps/fence.ts';
 import { bringUp, noteOutcome, quickCertificate, summaryOf } from './steps/finish.ts';
 import { probeServer, takeRoles } from './steps/serve.ts';
+import { endSessionsOrTell } from './steps/sessions.ts';
 
 const FORMER_WAIT_MS = 60_000;
 const ASK_EVERY_MS = 1_000;
@@ -124,7 +125,7 @@ const holdBack: PlanStep<TakeOver> = {
   sentence: ({ move }) => `Quiesce ${move.to}: hold new clients, let the others end, unbind`,
   isDone: async (_, io) => recall(io, 'heldBack') === true,
   async run(context, io) {
-    const { ports, move, rehomes, pair, parameters } = context;
+    const { ports, move, rehomes, pair } = context;
     await remember(io, 'doorShutBack', ports.clock.wallMs());
     const [moved] = await orLetIn(context, io, () =>
       Promise.all([
@@ -132,7 +133,7 @@ const holdBack: PlanStep<TakeOver> = {
         pair.failover.unbind ? bindBack(context, io, ['bound', 'unbound'], 'unbound') : undefined,
       ]),
     );
-    await ports.sessions.kick(move.to, io.signal, parameters.accounts);
+    await endSessionsOrTell(context, move.to, io);
     await remember(io, 'heldBack', true);
     return moved;
   },

@@ -8,6 +8,7 @@ import { accountsOf, concerned, momentOf } from '../accounts.ts';
 import {
   type HeldAccount,
   type Moment,
+  type QuickCertificate,
   recall,
   remember,
   rememberProblems,
@@ -61,7 +62,9 @@ export async function bringToMoment(
   const since = base === undefined ? {} : { since: base.lsn };
   const report =
     accounts.length === 0 ? undefined : await bringUp(context, io, { at: at.lsn, accounts, ...since });
-  if (report !== undefined) await noteOutcome(io, report, accounts.length);
+  if (report !== undefined) {
+    await noteOutcome(io, report, accounts.length, 'finish', base === undefined ? undefined : accounts);
+  }
   if (base === undefined) {
     for (const { account, at: before } of held)
       await bringUp(context, io, { at: before, accounts: [account] });
@@ -150,6 +153,7 @@ export async function noteOutcome(
   report: BringUpReport,
   accounts: number,
   step = 'finish',
+  tried?: readonly string[],
 ): Promise<void> {
   const failed = new Set(report.problems.map(({ account }) => account));
   if (accounts > 0 && failed.size >= accounts) {
@@ -162,7 +166,7 @@ export async function noteOutcome(
       },
     );
   }
-  await rememberProblems(io, step, report.problems);
+  await rememberProblems(io, step, report.problems, tried);
   for (const { account, mailbox, into, messages } of report.kept.slice(0, 100)) {
     io.note(
       `${account}: ${counted(messages, 'message')} of ${mailbox} that only the target held are kept in ${into}`,
@@ -201,16 +205,22 @@ export const certify: PlanStep<TakeOver> = {
   },
 };
 
+/**
+ * Every mailbox compared, of all accounts or of `only`; what differs is repaired once. With `earlier`, the certificate of all of them as they were before
+ * `only` changed, what it says of the others still holds. @throws TAKEOVER_STANDBY_DIFFERS when none of those compared is equal
+ */
 export async function quickCertificate(
   context: TakeOver,
   io: StepIo,
   at: Moment,
   held: readonly HeldAccount[],
   only?: readonly string[],
+  earlier?: QuickCertificate,
 ) {
   const { ports, place } = context;
   const isHeld = new Set(held.map(({ account }) => account));
-  const accounts = (only ?? (await accountsOf(context, at.lsn))).filter((account) => !isHeld.has(account));
+  const all = (await accountsOf(context, at.lsn)).filter((account) => !isHeld.has(account));
+  const accounts = only === undefined ? all : only.filter((account) => !isHeld.has(account));
   const options = { signal: io.signal, progress: io.progress };
   const compare = async (names: readonly string[], lsn: Lsn): Promise<QuickReport> =>
     names.length === 0
@@ -221,7 +231,13 @@ export async function quickCertificate(
   const differing = [...new Set(differences.map(({ account }) => account))];
   if (differing.length > 0) {
     const report = await bringUp(context, io, { at: at.lsn, accounts: differing });
-    await noteOutcome(io, report, Number.POSITIVE_INFINITY, 'certify');
+    await noteOutcome(
+      io,
+      report,
+      Number.POSITIVE_INFINITY,
+      'certify',
+      only === undefined ? undefined : differing,
+    );
     differences = (await compare(differing, at.lsn)).differences;
   }
   const left = new Set(differences.map(({ account }) => account));
@@ -232,29 +248,31 @@ export async function quickCertificate(
       `${counted(left.size, 'account')} differ, first ${account} ${mailbox ?? ''}: ${what} is ${found ?? 'absent'}, wanted ${expected ?? 'absent'}`,
     );
   }
-  await rememberProblems(
-    io,
-    'quick',
-    [...left].map((account) => ({
-      account,
-      code: 'TAKEOVER_STANDBY_DIFFERS',
-      message: differences
-        .filter((difference) => difference.account === account)
-        .slice(0, 3)
-        .map(
-          ({ mailbox, what, expected, found }) =>
-            `${mailbox ?? ''} ${what}: ${found} in place of ${expected}`,
-        )
-        .join('; '),
-      remedy: 'Compare it: understudy verify SERVER --against STANDBY --account ACCOUNT',
-    })),
+  const problems = [...left].map((account) => ({
+    account,
+    code: 'TAKEOVER_STANDBY_DIFFERS',
+    message: differences
+      .filter((difference) => difference.account === account)
+      .slice(0, 3)
+      .map(
+        ({ mailbox, what, expected, found }) => `${mailbox ?? ''} ${what}: ${found} in place of ${expected}`,
+      )
+      .join('; '),
+    remedy: 'Compare it: understudy verify SERVER --against STANDBY --account ACCOUNT',
+  }));
+  const others = new Set(earlier === undefined ? [] : all);
+  for (const account of accounts) others.delete(account);
+  await rememberProblems(io, 'quick', problems, earlier === undefined ? undefined : [...accounts, ...isHeld]);
+  const differingNow = (recall(io, 'problems') ?? []).filter(({ step }) => step === 'quick');
+  const before = ((earlier?.differences ?? []) as unknown as QuickReport['differences']).filter(
+    ({ account }) => others.has(account),
   );
-  const certificate = {
-    equal: left.size === 0,
-    accounts: accounts.length,
+  const certificate: QuickCertificate = {
+    equal: differingNow.length === 0,
+    accounts: others.size + accounts.length,
     comparedAt: ports.clock.wallMs(),
-    repairedAccounts: differing.length,
-    differences: differences.slice(0, 200) as unknown as JsonValue,
+    repairedAccounts: (earlier?.repairedAccounts ?? 0) + differing.length,
+    differences: [...before, ...differences].slice(0, 200) as unknown as JsonValue,
   };
   await remember(io, 'quick', certificate);
   return certificate;

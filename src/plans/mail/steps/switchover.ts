@@ -1,51 +1,50 @@
 /** What a switchover does that a failover cannot: the old server is there, and its last changes come along. */
 import { counted, type JsonValue } from '../../../lib/index.ts';
-import type { Problem } from '../../../workloads/mail/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
 import { accountsOf, momentOf, someAccountsOf } from '../accounts.ts';
 import { type Moment, noteShut, recall, remember, rememberProblems, type TakeOver } from '../context.ts';
-import { takeOverErrors } from '../errors.ts';
 import { bindBack, rememberedBindings, unbind } from './bindings.ts';
 import { allAre, setDoors, undoDoors } from './door.ts';
 import { bringToMoment, changedSince, quickCertificate, restWarm } from './finish.ts';
+import { insistOnAll, insistOnBursts, lookAt, passOver } from './reading.ts';
+import { endSessionsFirmly } from './sessions.ts';
 
 /** More accounts than this are looked at by one pass over all, which asks the server once. */
 const LOOKED_AT_SINGLY = 200;
 
-/** Everything that takes long, while people go on working. */
+/**
+ * Everything that takes long, while people go on working. Done again when the plan is gone on with before anybody was held: by then it is long ago.
+ * @throws TAKEOVER_ACCOUNTS_UNREAD, TAKEOVER_BURSTS_HELD, TAKEOVER_LIVE_NOT_CAUGHT_UP
+ */
 export const prepare: PlanStep<TakeOver> = {
   name: 'prepare',
   always: true,
+  lasting: true,
   sentence: ({ move }) => `Bring ${move.to} up to ${move.from} while people go on working`,
-  isDone: async (_, io) => recall(io, 'prepared') !== undefined,
+  isDone: async (_, io) =>
+    recall(io, 'prepared') !== undefined &&
+    (recall(io, 'preparedInRun') === io.runs || recall(io, 'doorShut') !== undefined),
   async run(context, io) {
-    await passOver(context, io);
-    const first = (await restWarm(context, io)) ?? (await comparedAsAWhole(context, io));
+    const unread = await passOver(context, io);
+    const first =
+      recall(io, 'prepared') ?? (await restWarm(context, io)) ?? (await comparedAsAWhole(context, io));
+    // An account that was busy or locked for a moment is not what a move stops for.
+    await lookAt(
+      context,
+      io,
+      unread.map(({ account }) => account),
+    );
     // What came meanwhile is little: the second round leaves next to nothing for the moment when people wait.
-    await passOver(context, io);
+    await insistOnAll(context, io, await passOver(context, io));
     const second = await momentOf(context);
     await bringToMoment(context, io, second, first);
+    insistOnBursts(context, io);
     const certificate = await quickCertificate(context, io, second, recall(io, 'held') ?? []);
+    await remember(io, 'preparedInRun', io.runs);
     await remember(io, 'prepared', second);
     return { lsn: second.lsn, equal: certificate.equal };
   },
 };
-
-async function passOver({ ports, move }: TakeOver, io: StepIo): Promise<void> {
-  const { problems, accounts } = await ports.following.pass(move.from, {
-    signal: io.signal,
-    progress: io.progress,
-  });
-  const failed = new Set(problems.map(({ account }) => account));
-  if (failed.size > 0 && failed.size >= accounts) {
-    const { code, message } = problems[0] as Problem;
-    throw takeOverErrors.make(
-      'TAKEOVER_LIVE_NOT_CAUGHT_UP',
-      `no account of ${move.from} could be read: ${code}: ${message}`,
-    );
-  }
-  await rememberProblems(io, 'pass', problems);
-}
 
 async function comparedAsAWhole(context: TakeOver, io: StepIo): Promise<Moment> {
   const at = await momentOf(context);
@@ -75,10 +74,11 @@ export const hold: PlanStep<TakeOver> = {
     );
   },
   async run(context, io) {
-    const { rehomes, move, ports, directory, subset } = context;
+    const { rehomes, move, ports, directory } = context;
     // Whoever works now may have changed something until the moment when the session ends.
     if (recall(io, 'active') === undefined) {
-      await remember(io, 'active', (await ports.sessions.who(move.from, io.signal)) ?? []);
+      const now = await ports.sessions.who(move.from, { signal: io.signal });
+      await remember(io, 'active', 'why' in now ? null : now.accounts);
     }
     if (directory !== undefined) await rememberedBindings(context, directory, io);
     await noteShut(context, io);
@@ -86,9 +86,13 @@ export const hold: PlanStep<TakeOver> = {
       setDoors(rehomes, { mode: 'hold', server: move.to }, io),
       unbind.run(context, io),
     ]);
-    if (!subset) await ports.sessions.kick(move.from, io.signal);
-    else await ports.sessions.kick(move.from, io.signal, context.parameters.accounts);
-    return moved;
+    const ended = await endSessionsFirmly(context, io);
+    const active = recall(io, 'active');
+    const alsoActive = 'why' in ended ? undefined : ended.accounts;
+    if (active && alsoActive) {
+      await remember(io, 'active', [...new Set([...active, ...alsoActive])]);
+    }
+    return { ...moved, sessionsEnded: !('why' in ended) };
   },
   async undo(context, io) {
     const { rehomes, move } = context;
@@ -97,27 +101,49 @@ export const hold: PlanStep<TakeOver> = {
   },
 };
 
-/** The last changes: of whoever was at work, and of whoever the journal saw lately. */
+/**
+ * The last changes: of whoever was at work, and of whoever the journal saw lately; of everybody where that cannot be told.
+ * @throws TAKEOVER_ACCOUNTS_UNREAD, TAKEOVER_BURSTS_HELD, TAKEOVER_LIVE_NOT_CAUGHT_UP
+ */
 export const drain: PlanStep<TakeOver> = {
   name: 'drain',
   always: true,
   sentence: ({ move }) => `Carry the last changes of ${move.from} over`,
   isDone: async (_, io) => recall(io, 'finished') !== undefined,
   async run(context, io) {
-    const { ports, move } = context;
     const prepared = recall(io, 'prepared') ?? (await momentOf(context));
     const accounts = await accountsAtWork(context, io, prepared);
-    const options = { signal: io.signal, progress: io.progress };
-    if (accounts.length > LOOKED_AT_SINGLY) await passOver(context, io);
-    else if (accounts.length > 0) await ports.following.look(move.from, accounts, options);
+    const why = await whyEverybody(context, io, accounts);
+    const unread = why === undefined ? await lookAt(context, io, accounts) : await passOver(context, io);
+    await insistOnAll(context, io, unread);
     const at = await momentOf(context);
     await remember(io, 'at', at);
     const changed = await changedSince(context, prepared);
-    await remember(io, 'finished', await bringToMoment(context, io, at, prepared, changed));
-    if (changed.length > 0) await quickCertificate(context, io, at, recall(io, 'held') ?? [], changed);
-    return { lsn: at.lsn, looked: accounts.length, changed: changed.length };
+    const finished = await bringToMoment(context, io, at, prepared, changed);
+    insistOnBursts(context, io);
+    await remember(io, 'finished', finished);
+    if (changed.length > 0) {
+      await quickCertificate(context, io, at, recall(io, 'held') ?? [], changed, recall(io, 'quick'));
+    }
+    const looked = why === undefined ? { looked: accounts.length } : { everybody: why };
+    return { lsn: at.lsn, ...looked, changed: changed.length };
   },
 };
+
+/** Why looks at the accounts at work are not enough: without all of this something may have changed in any other unseen. Undefined: they are. */
+async function whyEverybody(
+  { ports, move, from }: TakeOver,
+  io: StepIo,
+  accounts: readonly string[],
+): Promise<string | undefined> {
+  if (recall(io, 'active') === null) return `it cannot be told who was at work on ${move.from}`;
+  if (recall(io, 'preparedInRun') !== io.runs) return 'the plan was interrupted meanwhile';
+  const lag = await ports.following.lag(move.from);
+  if (lag?.lastPassAt === undefined) return `no service follows ${move.from}`;
+  if (from.push.mode !== 'synchronous') return `${move.from} does not wait for its changes to be seen`;
+  if (lag.unprotected > 0) return `${move.from} did not wait for some of its changes to be seen`;
+  return accounts.length > LOOKED_AT_SINGLY ? `${accounts.length} accounts were at work` : undefined;
+}
 
 async function accountsAtWork(context: TakeOver, io: StepIo, prepared: Moment): Promise<readonly string[]> {
   const known = new Set(await accountsOf(context, prepared.lsn));
@@ -134,7 +160,7 @@ export const sweepBehind: PlanStep<TakeOver> = {
   async run(context, io) {
     const { ports, move, place } = context;
     const at = recall(io, 'at') ?? (await momentOf(context));
-    await passOver(context, io);
+    const late = await passOver(context, io, 'sweep-pass');
     const report = await ports.standby.carryOver(place, at.lsn, await someAccountsOf(context, at.lsn), {
       signal: io.signal,
       progress: io.progress,
@@ -147,6 +173,12 @@ export const sweepBehind: PlanStep<TakeOver> = {
         `${counted(appended, 'message')} reached ${move.from} after the move and came along to ${move.to}`,
       );
     }
-    return { messages: appended, flags: report.flagsSet };
+    if (report.removed > 0) {
+      io.note(
+        `${counted(report.removed, 'message')} went from ${move.from} after the move, and stayed on ${move.to}`,
+      );
+    }
+    if (late.length > 0) await remember(io, 'unswept', [...new Set(late.map(({ account }) => account))]);
+    return { messages: appended, flags: report.flagsSet, removed: report.removed };
   },
 };

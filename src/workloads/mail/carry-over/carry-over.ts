@@ -45,7 +45,7 @@ export async function carryOver(
   } finally {
     await pool.close();
   }
-  return { messages, flagsSet, problems };
+  return { messages, flagsSet, removed: later.removed, problems };
 }
 
 async function carryMailbox(

@@ -49,5 +49,7 @@ export interface CarriedMessage {
 export interface CarryOverReport {
   readonly messages: readonly CarriedMessage[];
   readonly flagsSet: number;
+  /** Messages that went from the one server and stay on the other; see `Later`. */
+  readonly removed: number;
   readonly problems: readonly Problem[];
 }
