@@ -81,11 +81,19 @@ export function directoryOf(config: Config, server: string): DirectoryConfig | u
   return config.directories[accounts.directory ?? (Object.keys(config.directories)[0] as string)];
 }
 
-/** Looks up the secrets that following the servers needs; those of what is only named (a pair's directory) are not. @throws CONFIG_SECRET_MISSING */
+/**
+ * Looks up the secrets that following the servers needs, and those of pairs: the day of a failover is no day to look for the standby's or the
+ * directory's. @throws CONFIG_SECRET_MISSING
+ */
 export function checkUsedSecrets(config: Config): void {
   for (const server of shadowedServers(config)) {
     checkSecrets(serverNamed(config, server));
     checkSecrets(directoryOf(config, server));
+  }
+  for (const pair of Object.values(config.pairs)) {
+    checkSecrets(pair);
+    for (const server of [pair.live, pair.standby]) checkSecrets(serverNamed(config, server));
+    if (pair.directory !== undefined) checkSecrets(config.directories[pair.directory]);
   }
 }
 
