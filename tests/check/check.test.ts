@@ -11,6 +11,7 @@ import { loadConfig } from '../../src/config/index.ts';
 import { silentLog, systemClock } from '../../src/lib/index.ts';
 import { rehomesOf } from '../../src/rehome/index.ts';
 import { type DovecotOptions, startDovecot } from '../lab/dovecot.ts';
+import { dovecot24, dovecot24Missing } from '../lab/dovecot24.ts';
 import { connectImap } from '../lab/imap-check.ts';
 import { run, start } from '../mail/understudy.ts';
 import { ACCOUNTS, type Checked, CheckWorld, missing as skip, worldFolder } from './world.ts';
@@ -73,6 +74,7 @@ test('a pair that is well is green, soon, and nothing is left on its servers', {
     'live.services',
     'pair.capabilities',
     'pair.namespaces',
+    'pair.versions',
     'secrets',
     'standby.accounts',
     'standby.clock',
@@ -166,6 +168,19 @@ test('what clients would notice: another separator, missing extensions', { skip 
   const plain = await otherStandby(t, { hideCondstore: true });
   const { byId } = await assertFinds({ standby: plain }, { 'pair.capabilities': 'amber' });
   assert.match(byId['pair.capabilities']?.detail ?? '', /QRESYNC/);
+});
+
+test('a standby of another release: that it is fine, and what it needs', {
+  skip: skip || dovecot24Missing,
+}, async (t) => {
+  const standby = await otherStandby(t, { release: dovecot24() });
+  const { byId } = await assertFinds({ standby }, {});
+  assert.match(byId['pair.versions']?.detail ?? '', /mail-a is Dovecot 2\.3, mail-b is Dovecot 2\.4/);
+  const without = { release: dovecot24({ files: false }) };
+  const blind = await otherStandby(t, { ...without, format: 'maildir' });
+  const found = await assertFinds({ standby: blind }, { 'standby.anew': 'amber' });
+  assert.match(found.byId['standby.anew']?.detail ?? '', /fs posix/);
+  await assertFinds({ standby: await otherStandby(t, { ...without, format: 'mdbox' }) }, {});
 });
 
 test('mail on the standby that is not ours is named', { skip }, async (t) => {

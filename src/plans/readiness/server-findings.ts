@@ -94,8 +94,25 @@ const WORTH: readonly (readonly [string, string])[] = [
   ['ACL', 'shared mailboxes cannot be managed by clients'],
 ];
 
-/** What clients would notice: capabilities, namespaces and separators. Nothing where one of the two was not reached. */
+/** Releases, where both tell; and what clients would notice: capabilities, namespaces and separators. Nothing where one of the two was not reached. */
 export function likenessFindings(live: Survey, standby: Survey): Finding[] {
+  return [...versionFindings(live, standby), ...sessionFindings(live, standby)];
+}
+
+function versionFindings(live: Survey, standby: Survey): Finding[] {
+  const [old, next] = [live.doveadm?.series, standby.doveadm?.series];
+  if (old === undefined || next === undefined) return [];
+  const subject = { id: 'pair.versions', title: 'the releases of the two servers go together' };
+  if (old === next) return [green(subject, `both are Dovecot ${old}`)];
+  return [
+    green(
+      subject,
+      `${live.server} is Dovecot ${old}, ${standby.server} is Dovecot ${next}: UIDs, flags, dates and bytes are kept, there and back`,
+    ),
+  ];
+}
+
+function sessionFindings(live: Survey, standby: Survey): Finding[] {
   const [old, next] = [live.session, standby.session];
   if (!old || !next) return [];
   const capabilities = { id: 'pair.capabilities', title: 'the standby can what the live server can' };

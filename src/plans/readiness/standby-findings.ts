@@ -9,6 +9,7 @@ import {
   logInFor,
   probeServer,
 } from '../../workloads/mail/probe/index.ts';
+import { anewProblem } from '../../workloads/mail/standby/index.ts';
 import { TIMEOUT_MS } from './bounded.ts';
 import { amber, fromError, green, named, red } from './finding.ts';
 import type { ReadinessOptions, ReadinessPorts } from './ports.ts';
@@ -193,7 +194,13 @@ export async function pinFindings(
         ]);
         const got = `UIDVALIDITY ${uidValidity}, UID ${uids?.[0]}`;
         if (uidValidity === wanted.uidValidity && uids?.[0] === wanted.uid) {
-          return [green(subject, `a message got ${got}, as wanted`)];
+          await connection.select('INBOX');
+          await connection.unselect();
+          const problem = await anewProblem(client, probe.account);
+          return [
+            green(subject, `a message got ${got}, as wanted`),
+            ...(problem === undefined ? [] : [anewFinding(server, problem)]),
+          ];
         }
         return [
           red(
@@ -213,6 +220,14 @@ export async function pinFindings(
   } finally {
     client.close();
   }
+}
+
+function anewFinding(server: string, problem: string): Finding {
+  return amber(
+    { id: 'standby.anew', title: `${server}: UIDs of an INBOX can begin anew` },
+    `an INBOX on it that got mail of its own is read again by clients after a takeover, for ${problem}`,
+    'Give its doveadm access to the mail files: see "A standby with Dovecot 2.4" in docs/guides/taking-over.md. It concerns an INBOX in Maildir.',
+  );
 }
 
 export interface ProbeAccount {

@@ -1,7 +1,7 @@
 /** What a mail server says of itself: asked once, judged by several checks. */
 import type { MailServerConfig } from '../../config/index.ts';
 import type { Clock, Log } from '../../lib/index.ts';
-import { DoveadmClient } from '../../workloads/mail/doveadm/index.ts';
+import { DoveadmClient, type DovecotSeries } from '../../workloads/mail/doveadm/index.ts';
 import type { Namespaces } from '../../workloads/mail/imap/index.ts';
 import { logInFor } from '../../workloads/mail/probe/index.ts';
 import { TIMEOUT_MS } from './bounded.ts';
@@ -18,7 +18,11 @@ export interface Survey {
   /** Of a login that worked. */
   readonly session?: Session;
   /** Absent: the configuration names no doveadm API. */
-  readonly doveadm?: { readonly error?: unknown; readonly users?: ReadonlySet<string> };
+  readonly doveadm?: {
+    readonly error?: unknown;
+    readonly users?: ReadonlySet<string>;
+    readonly series?: DovecotSeries;
+  };
 }
 
 export interface Session {
@@ -82,7 +86,9 @@ async function askDoveadm(config: MailServerConfig, options: ReadinessOptions): 
   let client: DoveadmClient | undefined;
   try {
     client = doveadmClient(config, options);
-    return { users: new Set(await client.listUsers(options.signal)) };
+    const users = new Set(await client.listUsers(options.signal));
+    const series = await client.series(options.signal);
+    return { users, ...(series === undefined ? {} : { series }) };
   } catch (error) {
     options.signal?.throwIfAborted();
     return { error };

@@ -1,5 +1,5 @@
 /**
- * The doveadm HTTP API (https://doc.dovecot.org/2.3/admin_manual/doveadm_http_api/): one POST holds a list of
+ * The doveadm HTTP API of Dovecot 2.3 and 2.4 (https://doc.dovecot.org/2.3/admin_manual/doveadm_http_api/): one POST holds a list of
  * `[command, parameters, tag]`, the answer a list of `["doveadmResponse" | "error", result, tag]`.
  *
  * Dovecot 2.3 serves one POST per process, and that process stays the user of the first command that named one.
@@ -31,6 +31,9 @@ export type DoveadmResult =
   | { readonly ok: true; readonly rows: unknown }
   /** `exitCode` as in sysexits.h: 67 no such user, 68 no such mailbox, 75 try later, 77 no permission. */
   | { readonly ok: false; readonly type: string; readonly exitCode: number };
+
+/** Whose commands an API has; they are what tells releases apart. */
+export type DovecotSeries = '2.3' | '2.4';
 
 /** A mailbox as doveadm tells it; names are Unicode. */
 export interface DoveadmMailboxStatus {
@@ -82,6 +85,18 @@ export class DoveadmClient {
   /** Resolves when the API answers and takes the key; changes nothing. Errors: MAIL_DOVEADM_… */
   async check(signal?: AbortSignal): Promise<void> {
     await this.run([], signal);
+  }
+
+  /**
+   * The release of Dovecot, by the commands that it lists: the first with file commands as this one has them. Undefined where they are others.
+   * Errors: MAIL_DOVEADM_UNREACHABLE
+   */
+  async series(signal?: AbortSignal): Promise<DovecotSeries | undefined> {
+    const { status, body } = await this.#poster.get(signal).catch((error: unknown) => {
+      throw this.#unreachable(error);
+    });
+    // Something before the API may let POST through alone.
+    return status === 200 ? seriesOf(body) : undefined;
   }
 
   /** Every user that the server's userdb lists, in no order. */
@@ -243,6 +258,27 @@ export class DoveadmClient {
       },
     );
   }
+}
+
+/** 2.3 is told the driver of a file system, 2.4 where in its configuration that is. */
+function seriesOf(listing: string): DovecotSeries | undefined {
+  const parameters = parametersOf(listing, 'fsStat');
+  if (parameters.has('fsArgs')) return '2.3';
+  return parameters.has('filterName') ? '2.4' : undefined;
+}
+
+/** None where it is no listing. */
+function parametersOf(listing: string, command: string): ReadonlySet<string> {
+  let commands: unknown;
+  try {
+    commands = JSON.parse(listing);
+  } catch {
+    return new Set();
+  }
+  if (!Array.isArray(commands)) return new Set();
+  const found = commands.find((one: { command?: unknown }) => one?.command === command);
+  const { parameters = [] } = (found ?? {}) as { parameters?: { name: string }[] };
+  return new Set(parameters.map(({ name }) => name));
 }
 
 /** Dovecot 2.3 closes the list of `who` after its first row; the others follow it. */

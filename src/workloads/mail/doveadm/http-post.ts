@@ -1,4 +1,4 @@
-/** One POST of JSON with an API key; its own agent, so that connections are kept where the server keeps them. */
+/** POSTs of JSON with an API key; its own agent, so that connections are kept where the server keeps them. */
 import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
@@ -36,12 +36,20 @@ export class JsonPoster {
   }
 
   /** Rejects with the system's error, or an `Error` that says how long was waited. */
-  async post(value: unknown, signal?: AbortSignal): Promise<HttpAnswer> {
-    const payload = Buffer.from(JSON.stringify(value));
+  post(value: unknown, signal?: AbortSignal): Promise<HttpAnswer> {
+    return this.#send('POST', Buffer.from(JSON.stringify(value)), signal);
+  }
+
+  /** As `post`. */
+  get(signal?: AbortSignal): Promise<HttpAnswer> {
+    return this.#send('GET', Buffer.alloc(0), signal);
+  }
+
+  async #send(method: 'GET' | 'POST', payload: Buffer, signal?: AbortSignal): Promise<HttpAnswer> {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const send = this.#url.protocol === 'https:' ? httpsRequest : httpRequest;
       const request = send(this.#url, {
-        method: 'POST',
+        method,
         agent: this.#agent,
         timeout: this.#timeoutMs,
         headers: { ...this.#headers, 'content-type': 'application/json', 'content-length': payload.length },

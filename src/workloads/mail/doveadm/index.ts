@@ -5,5 +5,6 @@ export {
   type DoveadmMailboxStatus,
   type DoveadmOptions,
   type DoveadmResult,
+  type DovecotSeries,
   type MailboxPin,
 } from './client.ts';

@@ -30,15 +30,11 @@ export async function numberingFiles(
   mailbox: string,
 ): Promise<NumberingFiles | string> {
   if (!doveadm) return 'no doveadm API is configured for it';
-  const folders: string[] = [];
-  for (const type of ['control', 'index']) {
-    const [result] = await doveadm.run([{ name: 'mailboxPath', parameters: { user, mailbox, type } }]);
-    const path = result?.ok ? (result.rows as { path?: unknown }[])[0]?.path : undefined;
-    if (typeof path !== 'string' || !path.startsWith('/'))
-      return 'its doveadm API does not tell where the mailbox lies';
-    folders.push(path);
+  const control = await pathOf(doveadm, user, mailbox, 'control');
+  const index = await pathOf(doveadm, user, mailbox, 'index');
+  if (control === undefined || index === undefined) {
+    return 'its doveadm API does not tell where the mailbox lies';
   }
-  const [control, index] = folders as [string, string];
   const commands = await fileCommands(doveadm, user, `${control}/${NUMBERING[0]}`);
   if (typeof commands === 'string') return commands;
   return {
@@ -47,11 +43,32 @@ export async function numberingFiles(
   };
 }
 
+/**
+ * Why the INBOX of a user, opened before, could not begin anew; undefined where it could, and in formats that need it not, for their INBOX can be
+ * renamed. Changes nothing. Errors: as `numberingFiles`.
+ */
+export async function anewProblem(doveadm: DoveadmClient, user: string): Promise<string | undefined> {
+  if ((await pathOf(doveadm, user, 'INBOX', 'mailbox'))?.endsWith('/dbox-Mails')) return undefined;
+  const files = await numberingFiles(doveadm, user, 'INBOX');
+  return typeof files === 'string' ? files : undefined;
+}
+
 /** The mailbox must be empty, and not open here. False when a file could not be removed. */
 export async function beginAnew(doveadm: DoveadmClient, files: NumberingFiles): Promise<boolean> {
   crashPoint('standby.begin-anew.before');
   const results = await doveadm.run(files.paths.map(files.remove));
   return results.every((result) => result.ok || result.exitCode === ABSENT);
+}
+
+async function pathOf(
+  doveadm: DoveadmClient,
+  user: string,
+  mailbox: string,
+  type: 'control' | 'index' | 'mailbox',
+): Promise<string | undefined> {
+  const [result] = await doveadm.run([{ name: 'mailboxPath', parameters: { user, mailbox, type } }]);
+  const path = result?.ok ? (result.rows as { path?: unknown }[])[0]?.path : undefined;
+  return typeof path === 'string' && path.startsWith('/') ? path : undefined;
 }
 
 async function fileCommands(

@@ -1,4 +1,5 @@
 /** Another mail server that holds what the replica of a server says: brought up, kept up, compared. */
+export { anewProblem } from './begin-anew.ts';
 export { bringUp } from './bring-up.ts';
 export { declareFeatures } from './features.ts';
 export { type QuickReport, type QuickRequest, quickCompare } from './quick.ts';
