@@ -45,6 +45,10 @@ export interface WorldOptions {
   readonly pairLines?: readonly string[];
   readonly live?: DovecotOptions;
   readonly standby?: DovecotOptions;
+  /** False: the live server is a plain IMAP server to us. */
+  readonly liveDoveadm?: boolean;
+  /** Further lines of the live server, not indented. */
+  readonly liveLines?: readonly string[];
   /** False: the standby is a plain IMAP server to us. */
   readonly standbyDoveadm?: boolean;
   /** What the directory says where accounts are. Default: the live server's address. */
@@ -253,7 +257,8 @@ function configuration({ live, standby, slapd, folder, ports }: Parts, options: 
     `api: { listen: "127.0.0.1:${ports.api}" }`,
     'servers:',
     '  mail-a:',
-    ...server(live),
+    ...server(live, options.liveDoveadm),
+    ...(options.liveLines ?? []).map((line) => `    ${line}`),
     slapd === undefined
       ? `    accounts: { list: ${JSON.stringify(live.accounts)} }`
       : '    accounts: { from: directory }',

@@ -3,7 +3,7 @@
  * with a count of 0. Both take one user mask per command: several are an error of usage to 2.3, and end the connection of 2.4.
  */
 import { type Config, serverNamed } from '../../config/index.ts';
-import { type Clock, messageOf, UnderstudyError } from '../../lib/index.ts';
+import { type Clock, hasCode, messageOf, UnderstudyError } from '../../lib/index.ts';
 import type { SessionsPort, Unable } from '../../plans/mail/index.ts';
 import {
   DoveadmClient,
@@ -79,7 +79,9 @@ export function sessionsOf(config: Config, clock: Clock): SessionsPort {
         const { accounts } = options;
         const kicks = accounts === undefined ? [kick('*')] : accounts.map(kick);
         // In one request: whoever comes between the two would be ended without being told of.
-        const results = await client.run([whoHasSessions, ...kicks, whoHasSessions], signal);
+        const results = await client
+          .run([whoHasSessions, ...kicks, whoHasSessions], signal)
+          .catch((error: unknown) => refusedAlone(client, signal, error));
         const [before, after] = [results[0], results.at(-1)].map(sessionsIn);
         const answers = results.slice(1, -1);
         const failed = answers.find((answer) => endedBy(answer) === undefined);
@@ -118,6 +120,18 @@ function sessionsIn(result: DoveadmResult | undefined): readonly Session[] | und
 
 function accountsOf(sessions: readonly Session[]): readonly string[] {
   return [...new Set(sessions.map(({ account }) => account))].sort();
+}
+
+/** Dovecot 2.3 leaves out a comma where a command of several is not allowed, so that the answer is no JSON: one alone tells. @throws `error` otherwise */
+async function refusedAlone(
+  client: DoveadmClient,
+  signal: AbortSignal,
+  error: unknown,
+): Promise<readonly DoveadmResult[]> {
+  if (!hasCode(error, 'MAIL_DOVEADM_PROTOCOL_ERROR')) throw error;
+  const [result] = await client.run([kick(NOBODY)], signal);
+  if (result === undefined || endedBy(result) !== undefined) throw error;
+  return [result, result, result];
 }
 
 /** How many it says that it ended (2.3: users, 2.4: sessions); undefined where it could not. */
