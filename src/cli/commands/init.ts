@@ -8,6 +8,7 @@ import { exitCodes } from '../exit-codes.ts';
 import {
   type Answers,
   askForServer,
+  type DovecotSeries,
   dovecotConfiguration,
   pushSetup,
   tryConnection,
@@ -34,6 +35,7 @@ interface Options {
   readonly listen?: string;
   readonly printPush?: string;
   readonly printServer?: string;
+  readonly dovecot?: string;
 }
 
 export const init: OwnCommand = {
@@ -67,12 +69,14 @@ function addOptions(command: Command): Command {
     .option('--data-dir <DIR>', 'Folder for journals, in a new file.')
     .option('--listen <ADDRESS>', 'Address of the API, in a new file.')
     .option('--print-push <SERVER>', 'Write nothing: print the push script of a configured server.')
-    .option('--print-server <SERVER>', 'Write nothing: print what to configure on a configured server.');
+    .option('--print-server <SERVER>', 'Write nothing: print what to configure on a configured server.')
+    .option('--dovecot <RELEASE>', '2.3 or 2.4: whose words the printed configuration is in. Default: 2.3.');
 }
 
 async function runInit(context: CommandContext, options: Options): Promise<number> {
-  if (options.printPush !== undefined) return printPush(context, options.printPush);
-  if (options.printServer !== undefined) return printServer(context, options.printServer);
+  const series = seriesOf(options);
+  if (options.printPush !== undefined) return printPush(context, options.printPush, series);
+  if (options.printServer !== undefined) return printServer(context, options.printServer, series);
   const { configFile } = context;
   const before = existsSync(configFile) ? readFileSync(configFile, 'utf8') : undefined;
   // A file that is wrong already is not made longer.
@@ -84,12 +88,12 @@ async function runInit(context: CommandContext, options: Options): Promise<numbe
   if (asked) await showAndAsk(context, after, serverNamed(config, answers.server));
   writeFileSync(configFile, after);
   const server = serverNamed(config, answers.server);
-  const serverConfiguration = dovecotConfiguration(answers.server, server, config.api.listen);
+  const serverConfiguration = dovecotConfiguration(answers.server, server, config.api.listen, series);
   if (context.json) {
     context.io.out(`${JSON.stringify({ file: config.file, server: answers.server, serverConfiguration })}\n`);
   } else {
     context.io.out(
-      `${configFile} is written. For the server, where it is Dovecot 2.3:\n\n${serverConfiguration}\nThen: understudy config check · understudy shadow ${answers.server} --once · understudy run\n`,
+      `${configFile} is written. For the server, where it is Dovecot ${series}:\n\n${serverConfiguration}\nThen: understudy config check · understudy shadow ${answers.server} --once · understudy run\n`,
     );
   }
   return exitCodes.done;
@@ -108,16 +112,24 @@ async function showAndAsk(context: CommandContext, text: string, server: MailSer
   }
 }
 
-function printPush(context: CommandContext, name: string): number {
+/** @throws CLI_USAGE */
+function seriesOf({ dovecot = '2.3' }: Options): DovecotSeries {
+  if (dovecot === '2.3' || dovecot === '2.4') return dovecot;
+  throw cliErrors.make('CLI_USAGE', `--dovecot is 2.3 or 2.4, not ${dovecot}`, {
+    remedy: 'See: understudy init --help',
+  });
+}
+
+function printPush(context: CommandContext, name: string, series: DovecotSeries): number {
   const config = loadConfig(context.configFile);
-  const push = pushSetup(name, serverNamed(config, name), config.api.listen);
+  const push = pushSetup(name, serverNamed(config, name), config.api.listen, series);
   context.io.out(context.json ? `${JSON.stringify(push)}\n` : push.script);
   return exitCodes.done;
 }
 
-function printServer(context: CommandContext, name: string): number {
+function printServer(context: CommandContext, name: string, series: DovecotSeries): number {
   const config = loadConfig(context.configFile);
-  const text = dovecotConfiguration(name, serverNamed(config, name), config.api.listen);
+  const text = dovecotConfiguration(name, serverNamed(config, name), config.api.listen, series);
   context.io.out(context.json ? `${JSON.stringify({ server: name, serverConfiguration: text })}\n` : text);
   return exitCodes.done;
 }
@@ -142,6 +154,7 @@ function answersFrom(options: Options): Answers {
     pushMode,
     printPush: _,
     printServer: __,
+    dovecot: ___,
     ...rest
   } = options;
   if (server === undefined || host === undefined || accounts === undefined) {

@@ -1,5 +1,5 @@
 export type { Answers } from './answers.ts';
-export { dovecotConfiguration, type PushSetup, pushSetup } from './dovecot-config.ts';
+export { type DovecotSeries, dovecotConfiguration, type PushSetup, pushSetup } from './dovecot-config.ts';
 export { tryConnection } from './try-connection.ts';
 export { withServer } from './write-config.ts';
 
