@@ -2,15 +2,15 @@
  * How long it takes to bring an empty second server to what the journal of a lost one says, next to `doveadm backup` from a server that
  * still lives; and how long when UIDs are far apart, so that each has to be reached.
  */
-import { chownSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Vault, VaultReader } from '../src/catalog/index.ts';
 import { loadConfig, type MailServerConfig, serverNamed } from '../src/config/index.ts';
 import { silentLog, systemClock } from '../src/lib/index.ts';
 import { bringUp, shadowOnce } from '../src/workloads/mail/index.ts';
-import { type Dovecot, MAIL_GID, MAIL_UID, startDovecot } from '../tests/lab/dovecot.ts';
+import { type Dovecot, startDovecot } from '../tests/lab/dovecot.ts';
 import { fillDovecot } from '../tests/lab/fill.ts';
 import { requirePackages } from '../tests/lab/packages.ts';
+import { spreadUids } from '../tests/lab/sparse-uids.ts';
 import { readFlags } from './lib/flags.ts';
 import { dsyncConfig, startBackupTarget } from './lib/peers.ts';
 import { Report } from './lib/report.ts';
@@ -76,17 +76,6 @@ function standbyOf(live: MailServerConfig, dovecot: Dovecot): MailServerConfig {
   };
 }
 
-/** Gives the messages of an INBOX, not opened yet, UIDs so far apart. */
-function spreadUids(dovecot: Dovecot, account: string): void {
-  const folder = dovecot.storePath(account);
-  const names = ['cur', 'new'].flatMap((part) => readdirSync(join(folder, part))).sort();
-  const lines = names.map((name, index) => `${1 + index * flags.apart} :${name.replace(/:2,.*$/, '')}`);
-  const head = `3 V1500000000 N${1 + names.length * flags.apart} G${'0123456789abcdef'.repeat(2)}`;
-  const file = join(folder, 'dovecot-uidlist');
-  writeFileSync(file, `${[head, ...lines].join('\n')}\n`);
-  chownSync(file, MAIL_UID, MAIL_GID);
-}
-
 await onStage('restore', async (stage) => {
   const live = await startDovecot({ format: 'maildir', accounts: flags.accounts, extraConfig: dsyncConfig });
   stage.after(() => live.stop());
@@ -101,7 +90,7 @@ await onStage('restore', async (stage) => {
       approxBytes: 2_000,
       mailboxes: ['INBOX'],
     });
-    spreadUids(sparse, sparse.accounts[0] as string);
+    spreadUids(sparse, sparse.accounts[0] as string, 'INBOX', flags.apart);
     await measure(stage, 'UIDs far apart', sparse, false);
   }
   report.finish();

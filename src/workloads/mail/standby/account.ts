@@ -2,14 +2,16 @@
 import type { MailboxRow } from '../../../catalog/index.ts';
 import type { MailboxId } from '../../../journal/index.ts';
 import { hasCode } from '../../../lib/index.ts';
+import { mailErrors } from '../errors.ts';
 import type { MailboxListing } from '../imap/index.ts';
 import { isOwnMailbox } from '../shadow/index.ts';
 import { takeAway } from './aside.ts';
 import { isMoved } from './feeder.ts';
 import { bringMailbox } from './mailbox.ts';
-import { isKept, nameOnTarget, replacedName, replacedOf } from './names.ts';
+import { homeOf, isKept, nameOnTarget, numbersName, replacedName } from './names.ts';
 import { bringMailboxPlainly } from './plain.ts';
-import type { AccountTools } from './tools.ts';
+import { takeBesideAway } from './renumber.ts';
+import type { AccountTools, MailboxJob } from './tools.ts';
 
 /** A mailbox into which somebody writes is looked at so often. */
 const LOOKS_MOST = 4;
@@ -19,6 +21,8 @@ export class AccountBringUp {
   readonly #account: string;
   /** Only these; undefined = all. */
   readonly #only: ReadonlySet<MailboxId> | undefined;
+  /** Mailboxes to be looked at once more, over another connection. */
+  #renumbered: MailboxJob[] = [];
 
   constructor(tools: AccountTools, account: string, only: ReadonlySet<MailboxId> | undefined) {
     this.#tools = tools;
@@ -38,25 +42,43 @@ export class AccountBringUp {
     for (const row of rows) {
       this.#tools.signal?.throwIfAborted();
       const name = this.#nameOf(row);
-      await this.#bring(row, name, served.get(name));
-      if (!dryRun) await this.#dropReplaced(name, served);
+      await this.#bring(this.#tools, { row, name, status: served.get(name)?.status });
+      if (!dryRun) await this.#dropBeside(name, served);
       tally.mailboxes += 1;
       tally.tell(this.#account, row.name);
     }
+    await this.#lookAgain();
     await this.#removeExtra(all, served);
     await this.#subscribe(all);
   }
 
-  async #bring(row: MailboxRow, name: string, listing: MailboxListing | undefined): Promise<void> {
-    const job = { row, name, status: listing?.status };
-    const bring = this.#tools.features.pinUids ? bringMailbox : bringMailboxPlainly;
+  async #bring(tools: AccountTools, job: MailboxJob): Promise<void> {
+    if (!tools.features.pinUids) return bringMailboxPlainly(tools, job);
     for (let look = 1; ; look += 1) {
       try {
-        await bring(this.#tools, { ...job, ...(look > 1 ? { again: true } : {}) });
+        const outcome = await bringMailbox(tools, look > 1 ? { ...job, again: true } : job);
+        if (outcome === 'renumbered') this.#renumbered.push({ ...job, again: true, counted: true });
         return;
       } catch (error) {
         if (!isMoved(error) || look === LOOKS_MOST) throw error;
       }
+    }
+  }
+
+  /** A session that had a mailbox open while its UIDs were replaced goes on with those before. */
+  async #lookAgain(): Promise<void> {
+    for (let look = 1; this.#renumbered.length > 0; look += 1) {
+      if (look === LOOKS_MOST) {
+        throw mailErrors.make(
+          'MAIL_MAILBOX_MOVED',
+          `${this.#renumbered[0]?.name} is written into while it is brought up, again and again`,
+        );
+      }
+      const jobs = this.#renumbered;
+      this.#renumbered = [];
+      await this.#tools.anew(async (connection) => {
+        for (const job of jobs) await this.#bring({ ...this.#tools, connection }, job);
+      });
     }
   }
 
@@ -90,7 +112,7 @@ export class AccountBringUp {
           !homes.has(listing.name) &&
           listing.name.toUpperCase() !== 'INBOX' &&
           !isKept(listing.name) &&
-          replacedOf(listing.name) === undefined,
+          homeOf(listing.name) === undefined,
       );
       if (!was) continue;
       try {
@@ -106,10 +128,13 @@ export class AccountBringUp {
     return renamed;
   }
 
-  /** An interrupted replacement left it. */
-  async #dropReplaced(name: string, served: ReadonlyMap<string, MailboxListing>): Promise<void> {
-    const replaced = replacedName(name, this.#tools.features.separator);
+  /** An interrupted run left it. */
+  async #dropBeside(name: string, served: ReadonlyMap<string, MailboxListing>): Promise<void> {
+    const { separator } = this.#tools.features;
+    const replaced = replacedName(name, separator);
     if (served.has(replaced)) await takeAway(this.#tools, this.#account, replaced, name);
+    const numbers = numbersName(name, separator);
+    if (served.has(numbers)) await takeBesideAway(this.#tools, this.#account, numbers, name);
   }
 
   async #removeExtra(
@@ -121,7 +146,7 @@ export class AccountBringUp {
     const lives = reader.catalog.mailboxHistory(this.#account);
     for (const [name, listing] of [...served].sort(([a], [b]) => (a < b ? 1 : -1))) {
       if (wanted.has(name) || name === 'INBOX' || isKept(name)) continue;
-      const home = replacedOf(name);
+      const home = homeOf(name);
       if (home !== undefined && wanted.has(home)) continue;
       if (this.#only) {
         const { status } = listing;

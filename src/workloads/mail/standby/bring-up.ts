@@ -48,6 +48,7 @@ export async function bringUp(
         {
           reader,
           connection,
+          anew: (work) => server.pool.use(account, work),
           doveadm: server.doveadm,
           clock,
           at: wanted.at,

@@ -41,6 +41,8 @@ interface Item {
 
 /** What each kind of step costs on this target, learned as it goes; shared by all mailboxes. */
 export class Costs {
+  /** Lists of UIDs cannot be replaced there, as has been seen. */
+  cannotRenumber = false;
   #pinMs = PIN_GUESS_MS;
   #fillerMs = ITEM_GUESS_MS;
 

@@ -15,6 +15,11 @@ export const FILLER: AppendMessage = { body: BODY, flags: ['\\Deleted'], interna
 /** Narrows a search to fillers: the size and the date alone might be somebody's message. */
 export const FILLER_CRITERIA = 'DELETED HEADER X-Understudy filler';
 
+/** Nobody else's mail is so old to the second. */
+export function isFillerDate(internalDate: string | undefined): boolean {
+  return internalDateMs(internalDate ?? '') === DATE_MS;
+}
+
 export function looksLikeFiller(message: {
   size?: number;
   dateMs?: number;

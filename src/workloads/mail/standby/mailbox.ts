@@ -3,7 +3,7 @@
  * set first: so a client that comes over asks for it (RFC 7162).
  */
 import type { MailboxRow } from '../../../catalog/index.ts';
-import { crashPoint, hasCode, invariant } from '../../../lib/index.ts';
+import { type Clock, crashPoint, hasCode, invariant } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import { type ImapConnection, rangesOfUids, type SelectedMailbox, splitRanges } from '../imap/index.ts';
 import { ensureMailbox } from '../restore/index.ts';
@@ -17,11 +17,12 @@ import {
   strangersAmong,
   takeAway,
 } from './aside.ts';
-import { BegunAnew, beginAnew, numberingFiles } from './begin-anew.ts';
+import { BegunAnew, beginAnew, type NumberingFiles, numberingFiles } from './begin-anew.ts';
 import { compareMailbox, type Findings, type FlagChange } from './compare.ts';
 import { Feeder, MOVED } from './feeder.ts';
-import { replacedName } from './names.ts';
+import { numbersName, replacedName } from './names.ts';
 import { bringMailboxPlainly } from './plain.ts';
+import { isWorthRenumbering, renumber } from './renumber.ts';
 import type { AccountTools, MailboxJob } from './tools.ts';
 import type { Repair, RepairKind } from './types.ts';
 
@@ -30,17 +31,19 @@ const MODSEQ_AHEAD = 10_000n;
 const ROWS_AT_ONCE = 1_000;
 const UIDS_PER_STORE = 5_000;
 
-/** Errors: MAIL_MAILBOX_MOVED when somebody wrote into it meanwhile: call again, with `again`. */
-export async function bringMailbox(
-  tools: AccountTools,
-  job: MailboxJob & { readonly again?: boolean },
-): Promise<void> {
-  const before = { wanted: tools.tally.wanted, present: tools.tally.present };
+export type MailboxOutcome = 'done' | 'renumbered';
+
+/**
+ * `renumbered`: call again, with `again` and `counted`, over another connection: what is left is little. Errors: MAIL_MAILBOX_MOVED when
+ * somebody wrote into it meanwhile: call again, with `again`.
+ */
+export async function bringMailbox(tools: AccountTools, job: MailboxJob): Promise<MailboxOutcome> {
+  const mailbox = new MailboxBringUp(tools, job);
   try {
-    await new MailboxBringUp(tools, job).run();
+    return await mailbox.run();
   } catch (error) {
     // It will be counted anew.
-    if (hasCode(error, MOVED)) Object.assign(tools.tally, before);
+    if (hasCode(error, MOVED)) mailbox.uncount();
     throw error;
   }
 }
@@ -50,15 +53,23 @@ class MailboxBringUp {
   readonly #row: MailboxRow;
   readonly #name: string;
   readonly #isThere: boolean;
+  readonly #isCounted: boolean;
+  readonly #counted = { wanted: 0, present: 0 };
 
-  constructor(tools: AccountTools, job: MailboxJob & { readonly again?: boolean }) {
+  constructor(tools: AccountTools, job: MailboxJob) {
     this.#tools = tools;
     this.#row = job.row;
     this.#name = job.name;
     this.#isThere = job.status !== undefined || job.again === true;
+    this.#isCounted = job.counted === true;
   }
 
-  async run(): Promise<void> {
+  uncount(): void {
+    this.#tools.tally.wanted -= this.#counted.wanted;
+    this.#tools.tally.present -= this.#counted.present;
+  }
+
+  async run(): Promise<MailboxOutcome> {
     const { dryRun, tally } = this.#tools;
     if (!this.#isThere) {
       if (dryRun) {
@@ -66,7 +77,7 @@ class MailboxBringUp {
         tally.wanted += messages;
         tally.restored += messages;
         tally.bytes += bytes;
-        return;
+        return 'done';
       }
       await this.#create();
     }
@@ -76,7 +87,7 @@ class MailboxBringUp {
       this.#repaired('uidvalidity', 1, open.uidValidity, this.#row.uidValidity);
       if (!dryRun) {
         const anew = await this.#replace(open, new Set());
-        if (typeof anew === 'string') return this.#plainly(open, anew);
+        if (typeof anew === 'string') return await this.#plainly(open, anew);
         open = anew;
         replaced = true;
       }
@@ -86,20 +97,30 @@ class MailboxBringUp {
     if (broken && !dryRun) {
       if (replaced) throw this.#moved();
       const anew = await this.#replace(open, new Set(findings.wrong));
-      if (typeof anew === 'string') return this.#plainly(open, anew);
+      if (typeof anew === 'string') return await this.#plainly(open, anew);
       open = anew;
       replaced = true;
       findings = await this.#compare(open);
       if (this.#broken(open, findings)) throw this.#moved();
     }
-    tally.wanted += findings.wanted;
-    tally.present += findings.present;
+    this.#count(findings);
     if (dryRun) {
       tally.restored += findings.missing.length + findings.wrong.length;
-      return;
+      return 'done';
     }
-    await this.#setRight(open, findings);
+    const files = await this.#filesToRenumber(open, findings);
+    if (files) await this.#fillRenumbered(open, findings, files);
+    else await this.#setRight(open, findings);
     if (replaced) await takeAway(this.#tools, this.#row.account, this.#replacedName(), this.#name);
+    return files ? 'renumbered' : 'done';
+  }
+
+  #count({ wanted, present }: Findings): void {
+    if (this.#isCounted) return;
+    this.#counted.wanted += wanted;
+    this.#counted.present += present;
+    this.#tools.tally.wanted += wanted;
+    this.#tools.tally.present += present;
   }
 
   /** Why the mailbox cannot be set right as it is: UIDs that were given cannot be given again. Reported when found. */
@@ -186,12 +207,45 @@ class MailboxBringUp {
     const uidNext = open.uidNext ?? 1;
     if (findings.missing.length > 0) {
       invariant((findings.missing[0] as number) >= uidNext, 'UIDs can be given once only');
-      await this.#feed(open, uidNext);
+      await this.#feed(open, { afterUid: uidNext - 1, next: uidNext });
     }
     const last = findings.missing.at(-1) ?? 0;
     const reached = Math.max(uidNext, last + 1);
     if (reached < this.#uidNextWanted()) await this.#pin({ minNextUid: this.#uidNextWanted() });
     tally.tell(account, this.#name);
+  }
+
+  /** Where it is empty, its UIDs are to be far apart, and its list of UIDs can be replaced. */
+  async #filesToRenumber(open: SelectedMailbox, findings: Findings): Promise<NumberingFiles | undefined> {
+    const { doveadm, costs } = this.#tools;
+    if (open.exists > 0 || costs.cannotRenumber) return undefined;
+    if (!isWorthRenumbering(findings.missing, open.uidNext ?? 1)) return undefined;
+    const files = await numberingFiles(doveadm, this.#row.account, this.#name);
+    return typeof files === 'string' ? undefined : files;
+  }
+
+  /** Under another UIDVALIDITY until the UIDs are right. What is left is set right when it is looked at again. */
+  async #fillRenumbered(open: SelectedMailbox, findings: Findings, files: NumberingFiles): Promise<void> {
+    const { connection, features, costs, tally, clock } = this.#tools;
+    const { account, uidValidity } = this.#row;
+    await connection.unselect();
+    if (open.uidValidity === uidValidity) await this.#pin({ uidValidity: otherThan(uidValidity, clock) });
+    const first = open.uidNext ?? 1;
+    await this.#feed(open, { afterUid: 0, next: first, inARow: true });
+    const isDone = await renumber(this.#tools, {
+      account,
+      mailbox: this.#name,
+      beside: numbersName(this.#name, features.separator),
+      files,
+      has: findings.missing.map((_, index) => first + index),
+      wanted: findings.missing,
+      uidValidity,
+      uidNext: this.#uidNextWanted(),
+    });
+    if (isDone) return;
+    costs.cannotRenumber = true;
+    tally.restored -= findings.missing.length;
+    throw this.#moved();
   }
 
   #modSeqToSet({ highestModSeq: has }: SelectedMailbox): string | undefined {
@@ -234,7 +288,11 @@ class MailboxBringUp {
     this.#repaired('flags', count);
   }
 
-  async #feed(open: SelectedMailbox, uidNext: number): Promise<void> {
+  /** Everything after a UID. `inARow`: under the next UIDs that there are, and not yet its own. */
+  async #feed(
+    open: SelectedMailbox,
+    from: { readonly afterUid: number; readonly next: number; readonly inARow?: boolean },
+  ): Promise<void> {
     const { reader, connection, clock, tally, costs, at, signal } = this.#tools;
     const feeder = new Feeder(
       {
@@ -251,13 +309,14 @@ class MailboxBringUp {
       },
       costs,
       this.#name,
-      uidNext,
+      from.next,
     );
-    for (let afterUid = uidNext - 1; ; ) {
+    let next = from.next;
+    for (let { afterUid } = from; ; ) {
       const rows = reader.catalog.messages(this.#row.id, { at, afterUid, limit: ROWS_AT_ONCE });
       for (const row of rows) {
         signal?.throwIfAborted();
-        await feeder.put(row);
+        await feeder.put(from.inARow ? { ...row, uid: next++ } : row);
       }
       if (rows.length < ROWS_AT_ONCE) break;
       afterUid = rows.at(-1)?.uid as number;
@@ -334,12 +393,12 @@ class MailboxBringUp {
   }
 
   /** Its UIDs cannot be had any more: so no client may take them for the ones it knows. */
-  async #plainly(open: SelectedMailbox, problem: string): Promise<void> {
+  async #plainly(open: SelectedMailbox, problem: string): Promise<MailboxOutcome> {
     const { connection, tally, clock } = this.#tools;
     const { account, uidValidity } = this.#row;
     await connection.unselect();
     if (open.uidValidity === uidValidity) {
-      await this.#pin({ uidValidity: Math.max(uidValidity + 1, Math.floor(clock.wallMs() / 1_000)) });
+      await this.#pin({ uidValidity: otherThan(uidValidity, clock) });
     }
     for (const what of ['uidvalidity', 'uids'] as const) {
       tally.notKept.push({
@@ -354,6 +413,7 @@ class MailboxBringUp {
       name: this.#name,
       status: await connection.status(this.#name),
     });
+    return 'done';
   }
 
   #replacedName(): string {
@@ -379,6 +439,10 @@ class MailboxBringUp {
   #moved() {
     return mailErrors.make(MOVED, `somebody else wrote into ${this.#name} while it was brought up`);
   }
+}
+
+function otherThan(uidValidity: number, clock: Clock): number {
+  return Math.max(uidValidity + 1, Math.floor(clock.wallMs() / 1_000));
 }
 
 /** A mailbox is selected anew where another process may have changed its identity meanwhile. */

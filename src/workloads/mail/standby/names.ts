@@ -1,5 +1,5 @@
 /**
- * Names of mailboxes on the target: those of the replica, written with the target's hierarchy separator, and the two kinds
+ * Names of mailboxes on the target: those of the replica, written with the target's hierarchy separator, and the kinds
  * that a bringing up makes itself.
  */
 
@@ -7,6 +7,8 @@
 const KEPT_SUFFIX = '-only-on-standby';
 /** Holds what was in `NAME` before it was built anew; it is sorted out and goes. */
 const REPLACED_SUFFIX = '-being-replaced';
+/** Holds the list that numbers the messages of `NAME` anew, for a moment. */
+const NUMBERS_SUFFIX = '-being-numbered';
 
 export interface NameRules {
   /** Of the target; null = flat. */
@@ -33,13 +35,18 @@ export function replacedName(mailbox: string, separator: string | null): string 
   return withoutTail(mailbox, separator) + REPLACED_SUFFIX;
 }
 
+export function numbersName(mailbox: string, separator: string | null): string {
+  return withoutTail(mailbox, separator) + NUMBERS_SUFFIX;
+}
+
 export function isKept(name: string): boolean {
   return name.endsWith(KEPT_SUFFIX);
 }
 
-/** The mailbox that a replaced one was before; undefined for any other. */
-export function replacedOf(name: string): string | undefined {
-  return name.endsWith(REPLACED_SUFFIX) ? name.slice(0, -REPLACED_SUFFIX.length) : undefined;
+/** The mailbox for whose sake this one was made, to be replaced or numbered anew; undefined for any other. */
+export function homeOf(name: string): string | undefined {
+  const suffix = [REPLACED_SUFFIX, NUMBERS_SUFFIX].find((tail) => name.endsWith(tail));
+  return suffix === undefined ? undefined : name.slice(0, -suffix.length);
 }
 
 function withoutTail(name: string, separator: string | null): string {

@@ -12,6 +12,8 @@ export interface AccountTools {
   readonly reader: VaultReader;
   /** Logged in as the account. */
   readonly connection: ImapConnection;
+  /** Runs `work` over another connection, which did not see what went before. */
+  anew<T>(work: (connection: ImapConnection) => Promise<T>): Promise<T>;
   readonly doveadm: DoveadmClient | undefined;
   readonly clock: Clock;
   /** The state to reach. */
@@ -32,4 +34,8 @@ export interface MailboxJob {
   readonly name: string;
   /** As the target had it when the account was listed; undefined = it is to be made. */
   readonly status: MailboxStatus | undefined;
+  /** It is there by now, whatever `status` says. */
+  readonly again?: boolean;
+  /** What is in it has been counted as wanted. */
+  readonly counted?: boolean;
 }
