@@ -92,6 +92,28 @@ export interface ProxyStats {
   readonly listeners: readonly ListenerStats[];
 }
 
+/** One client's time without a server. */
+export interface ClientOutage {
+  /** Its address, without port. */
+  readonly client: string;
+  /** The service: `imap`, `lmtp`… */
+  readonly to: string;
+  /** Wall time of its begin, ms. */
+  readonly at: number;
+  readonly ms: number;
+}
+
+/** Outages of clients at a front door. */
+export interface ClientOutages {
+  readonly measured: number;
+  readonly medianMs: number;
+  readonly longestMs: number;
+  /** Clients that were sent away or are made to wait, and have no server now. */
+  readonly away: number;
+  /** The longest ones, longest first. */
+  readonly longest: readonly ClientOutage[];
+}
+
 export interface ListenerStats {
   /** The service: `imap`, `lmtp`… */
   readonly to: string;

@@ -11,7 +11,7 @@ import {
   type TakeOverPorts,
   type WarmPort,
 } from '../../plans/mail/index.ts';
-import { fencesOf, proxyStats, rehomesOf } from '../../rehome/index.ts';
+import { fencesOf, proxyOutages, proxyStats, rehomesOf } from '../../rehome/index.ts';
 import { laterThan } from '../../workloads/mail/carry-over/index.ts';
 import type { Problem } from '../../workloads/mail/index.ts';
 import { probeServer } from '../../workloads/mail/probe/index.ts';
@@ -56,6 +56,7 @@ export function takeOverPorts(wiring: PlanWiring, world: TakeOverWorld): TakeOve
     rehomes: async ({ pair, plan }) => rehomesOf(config, pair, { clock, log, plan, entry: world.entry }),
     fences: async ({ pair, plan, from, to }) => fencesOf(config, pair, { clock, log, plan, from, to }),
     doorStats: (pair) => proxyStats(config, pair, { clock }),
+    outages: (pair, span) => proxyOutages(config, pair, span, { clock }),
     answers: (server, withinMs) => greets(serverNamed(config, server), withinMs),
     sessions: sessionsOf(config, clock),
     probe: (server, { account, secret, write, signal }) => {

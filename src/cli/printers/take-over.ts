@@ -18,6 +18,7 @@ function figures(report: TakeOverReport): string {
   const rows: [string, string][] = [
     ['command to first client', report.rtoMs === undefined ? 'not reached' : duration(report.rtoMs)],
     ['outage at the front door', report.outageMs === undefined ? 'unknown' : duration(report.outageMs)],
+    ...outages(report),
     ['lost, at most what came in', duration(report.rpo.atMostMs)],
     ['accounts', String(report.accounts)],
     ['certificate', quick === null ? 'none' : quick.equal ? 'equal' : 'not equal'],
@@ -34,6 +35,14 @@ function figures(report: TakeOverReport): string {
     ? `${report.from.server} answers, and is fenced: people do not reach it by us\n`
     : '';
   return `${table(['', ''], rows)}${report.rpo.sentence}\n${lost}${back}`;
+}
+
+function outages({ clientOutages: measured }: TakeOverReport): [string, string][] {
+  if (measured === undefined || measured.measured === 0) return [];
+  const { measured: count, medianMs, longestMs } = measured;
+  return [
+    [`${counted(count, 'client')} waited`, `${duration(medianMs)} (median), ${duration(longestMs)} at most`],
+  ];
 }
 
 function problems({ problems: all }: TakeOverReport): string {

@@ -11,7 +11,7 @@ import type { PairRoles } from '../../control/index.ts';
 import type { Directory } from '../../directory/index.ts';
 import type { Lsn } from '../../journal/index.ts';
 import type { Clock, Log } from '../../lib/index.ts';
-import type { Fence, ProxyStats, Rehome } from '../../rehome/index.ts';
+import type { ClientOutages, Fence, ProxyStats, Rehome } from '../../rehome/index.ts';
 import type { CarryOverReport } from '../../workloads/mail/carry-over/index.ts';
 import type {
   ActionOptions,
@@ -44,6 +44,11 @@ export interface TakeOverPorts {
   fences(move: Move): Promise<readonly Fence[]>;
   /** What the pair's front door says of itself; undefined where there is none or it does not run. */
   doorStats(pair: string): Promise<ProxyStats | undefined>;
+  /** How long clients of the front door were without a server, as it measured; undefined where none runs. Wall times, ms. */
+  outages(
+    pair: string,
+    span: { readonly since: number; readonly before: number },
+  ): Promise<ClientOutages | undefined>;
   /** Whether the server's IMAP port greets within that time. */
   answers(server: string, withinMs: number): Promise<boolean>;
   readonly sessions: SessionsPort;

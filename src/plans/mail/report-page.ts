@@ -34,6 +34,7 @@ ${table(
     ms === undefined ? '' : duration(ms),
   ]),
 )}
+${waits(report)}
 ${list('Notes', report.notes)}
 ${list(
   'What a person must still do',
@@ -57,6 +58,14 @@ function facts(report: TakeOverReport): string {
     ['state restored', report.at === undefined ? 'none' : `lsn:${report.at.lsn}, ${report.at.time}`],
     ['RTO: command to first client', report.rtoMs === undefined ? 'not reached' : duration(report.rtoMs)],
     ['outage at the front door', report.outageMs === undefined ? 'unknown' : duration(report.outageMs)],
+    ...(report.clientOutages === undefined
+      ? []
+      : [
+          [
+            'outage per client',
+            `${counted(report.clientOutages.measured, 'client')}: ${duration(report.clientOutages.medianMs)} at the median, ${duration(report.clientOutages.longestMs)} at most; ${report.clientOutages.away} have not come back yet`,
+          ] as [string, string],
+        ]),
     ...(report.rollbackOutageMs === undefined
       ? []
       : [['outage of the rollback', duration(report.rollbackOutageMs)] as [string, string]]),
@@ -73,6 +82,14 @@ function facts(report: TakeOverReport): string {
       : []),
   ];
   return `<table>${rows.map(([name, value]) => `<tr><th>${text(name)}</th><td>${text(value)}</td></tr>`).join('')}</table>`;
+}
+
+function waits({ clientOutages: measured }: TakeOverReport): string {
+  if (measured === undefined || measured.longest.length === 0) return '';
+  return `<h2>The longest outages, client by client</h2>${table(
+    ['client', 'service', 'since', 'for'],
+    measured.longest.map(({ client, to, at, ms }) => [client, to, new Date(at).toISOString(), duration(ms)]),
+  )}`;
 }
 
 function lost({ lost: messages, leftOut, from }: TakeOverReport): string {

@@ -1,6 +1,7 @@
 /** What a plan has done, for a person and for scripts: JSON in the control journal and as a file, and a page. */
 import type { Lsn } from '../../journal/index.ts';
 import { type JsonValue, messageOf } from '../../lib/index.ts';
+import type { ClientOutages } from '../../rehome/index.ts';
 import { laterThan } from '../../workloads/mail/carry-over/index.ts';
 import type { PlanRecord } from '../index.ts';
 import { type CleanUpItem, cleanUpList } from './clean-up.ts';
@@ -29,6 +30,8 @@ export interface TakeOverReport {
   readonly rtoMs?: number;
   /** From the moment when the front door led nowhere to the moment when it led to the new server: the longest wait of a client of it. */
   readonly outageMs?: number;
+  /** The same of each client, measured at the front door: of the move, or of its rollback. Absent where there is no front door that could tell. */
+  readonly clientOutages?: ClientOutages;
   readonly rollbackOutageMs?: number;
   readonly totalMs: number;
   readonly clients: { readonly moved: number; readonly cut: number };
@@ -96,6 +99,7 @@ export async function makeReport(
     ...(openBack === undefined || shutBack === undefined
       ? {}
       : { rollbackOutageMs: Math.max(0, openBack - shutBack) }),
+    ...(await measuredOutages(context, record, openBack ?? open)),
     totalMs: (record.endedAt ?? nowMs) - record.startedAt,
     clients: clientsOf(record),
     rpo:
@@ -135,6 +139,29 @@ export async function makeReport(
   } catch (error) {
     ports.log.error({ plan: record.id, err: error }, 'the report could not be written as files');
     return { ...report, notes: [...report.notes, `the report could not be written: ${messageOf(error)}`] };
+  }
+}
+
+/** Made anew by a rollback; a commit, perhaps days later, keeps what the move's report said. */
+async function measuredOutages(
+  { ports, move, rehomes }: TakeOver,
+  record: PlanRecord,
+  open: number | undefined,
+): Promise<{ clientOutages?: ClientOutages }> {
+  if (record.direction === 'commit') {
+    const { clientOutages } = (record.report ?? {}) as Partial<TakeOverReport>;
+    return clientOutages === undefined ? {} : { clientOutages };
+  }
+  if (open === undefined || !rehomes.some(({ holds }) => holds)) return {};
+  const begun = record.runs.find(({ direction }) => direction === record.direction)?.at;
+  const since = record.direction === 'back' ? begun : record.askedAt;
+  try {
+    const clientOutages = await ports.outages(move.pair, { since: since ?? record.startedAt, before: open });
+    return clientOutages === undefined ? {} : { clientOutages };
+  } catch (error) {
+    // A front door that a former version started measures nothing; the move is reported all the same.
+    ports.log.warn({ plan: record.id, err: error }, 'the front door does not tell how long clients waited');
+    return {};
   }
 }
 

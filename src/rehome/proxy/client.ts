@@ -55,6 +55,7 @@ export class Client {
 
   constructor(socket: Socket, service: ServiceName, events: ClientEvents) {
     this.#socket = socket;
+    this.address = socket.remoteAddress;
     this.#events = events;
     this.#pauses = pauseFollower(service);
     const now = events.clock.monotonicMs();
@@ -67,6 +68,9 @@ export class Client {
     socket.on('end', () => this.#ended());
     socket.on('data', (bytes: Buffer) => this.#fromClient(bytes));
   }
+
+  /** Without port; undefined when it went before it was looked at. */
+  readonly address: string | undefined;
 
   /** Keeps a client that waits from being read: its listener has kept enough already. */
   holdBack(): void {

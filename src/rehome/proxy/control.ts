@@ -14,19 +14,21 @@ import {
   UnderstudyError,
 } from '../../lib/index.ts';
 import { rehomeErrors } from '../errors.ts';
-import type { DoorState, ProxyStats } from '../types.ts';
+import type { ClientOutages, DoorState, ProxyStats } from '../types.ts';
 import type { Targets } from './front-door.ts';
 import type { Tally } from './listener.ts';
 import { withSocketPath } from './socket-path.ts';
 
 export type ControlRequest =
   | { readonly do: 'stats' }
+  | { readonly do: 'outages'; readonly since: number; readonly before: number }
   | { readonly do: 'set'; readonly state: DoorState; readonly targets: Targets }
   | { readonly do: 'stop' };
 
 /** What each request is answered with. */
 export interface ControlAnswers {
   readonly stats: ProxyStats;
+  readonly outages: ClientOutages;
   readonly set: Tally;
   readonly stop: { readonly pid: number };
 }

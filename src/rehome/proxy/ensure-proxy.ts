@@ -16,8 +16,8 @@ import {
   type UnderstudyError,
 } from '../../lib/index.ts';
 import { rehomeErrors } from '../errors.ts';
-import type { ProxyStats, RehomeDeps } from '../types.ts';
-import { askProxy, brokeOff } from './control.ts';
+import type { ClientOutages, ProxyStats, RehomeDeps } from '../types.ts';
+import { askProxy, brokeOff, type ControlAnswers, type ControlRequest } from './control.ts';
 import { type DoorFiles, doorFiles, makeDoorsFolder } from './doors-folder.ts';
 
 /** A healthy proxy answers in a few milliseconds, one with thousands of clients in some more. */
@@ -34,16 +34,38 @@ const ENVIRONMENT = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'UNDERSTUDY_LOG', '
 export type ProxyDeps = Pick<RehomeDeps, 'clock' | 'log' | 'entry' | 'signal'>;
 
 /** What the pair's proxy says; nothing when none runs. @throws REHOME_PROXY_SILENT */
-export async function proxyStats(
+export function proxyStats(config: Config, pair: string, deps: AskDeps): Promise<ProxyStats | undefined> {
+  return ask(config, pair, { do: 'stats' }, deps);
+}
+
+/**
+ * Outages of clients of the pair's proxy that ended since `since` and had begun at `before`, wall times in ms; nothing when none runs.
+ * @throws REHOME_PROXY_SILENT; REHOME_PROXY_REFUSED by one of an earlier version
+ */
+export function proxyOutages(
   config: Config,
   pair: string,
-  deps: { readonly clock: Clock; readonly signal?: AbortSignal },
-): Promise<ProxyStats | undefined> {
+  span: { readonly since: number; readonly before: number },
+  deps: AskDeps,
+): Promise<ClientOutages | undefined> {
+  return ask(config, pair, { do: 'outages', ...span }, deps);
+}
+
+interface AskDeps {
+  readonly clock: Clock;
+  readonly signal?: AbortSignal;
+}
+
+async function ask<K extends ControlRequest['do']>(
+  config: Config,
+  pair: string,
+  request: ControlRequest & { readonly do: K },
+  { clock, signal }: AskDeps,
+): Promise<ControlAnswers[K] | undefined> {
   const { socket } = doorFiles(config.dataDir, pair);
-  const { clock, signal } = deps;
   for (let asked = 1; ; asked += 1) {
     try {
-      return await askProxy(socket, { do: 'stats' }, { clock, withinMs: ANSWER_MS, signal });
+      return await askProxy(socket, request, { clock, withinMs: ANSWER_MS, signal });
     } catch (error) {
       if (hasCode(error, 'REHOME_PROXY_NOT_RUNNING')) return undefined;
       // Killed just now: the next question finds nobody, or its successor.

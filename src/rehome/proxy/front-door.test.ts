@@ -297,3 +297,34 @@ test('an orderly end drains: a pause ends a client at once', async (t) => {
   assert.deepEqual(await door.drain(), { drained: 1, cut: 0 });
   assert.ok(clock.monotonicMs() - start < 1_000);
 });
+
+test('each client is told with the time that it was without a server', async (t) => {
+  const a = await backend(t);
+  const b = await backend(t);
+  const { door, port } = await frontDoor(t, a.port, { drain: 20 });
+  const before = clock.wallMs();
+  const first = client(t, port);
+  await until('it is greeted', () => first.text.includes('ready'));
+  assert.equal(door.outages(before, clock.wallMs()).measured, 0);
+
+  await door.set({ mode: 'hold', server: 'b' }, {});
+  await until('it is ended', () => first.ended);
+  const again = client(t, port);
+  const held = clock.wallMs();
+  await until('it waits', () => door.outages(before, clock.wallMs()).away === 1);
+  await clock.sleep(60);
+  const opened = clock.wallMs();
+  await door.set({ mode: 'open', server: 'b' }, { imap: { host: '127.0.0.1', port: b.port } });
+  await until('it is greeted by the other', () => again.text.includes('ready'));
+
+  const outages = door.outages(before, opened);
+  assert.deepEqual([outages.measured, outages.away], [1, 0]);
+  const [only] = outages.longest;
+  assert.deepEqual([only?.client, only?.to], ['127.0.0.1', 'imap']);
+  assert.ok(
+    (only?.at ?? 0) <= held && (only?.ms ?? 0) >= opened - held,
+    JSON.stringify({ only, held, opened }),
+  );
+  assert.equal(outages.longestMs, only?.ms);
+  assert.equal(door.outages(before, before - 1).measured, 0, 'what began later is left out');
+});

@@ -13,10 +13,11 @@
  */
 import { crashPoint, invariant, type Log, messageOf } from '../../lib/index.ts';
 import { rehomeErrors } from '../errors.ts';
-import type { DoorState, ListenerStats } from '../types.ts';
+import type { ClientOutages, DoorState, ListenerStats } from '../types.ts';
 import type { Route } from './client.ts';
 import type { DoorLimits } from './limits.ts';
 import { type Course, DoorListener, type ListenerOptions, type Tally } from './listener.ts';
+import { sumOfOutages } from './outages.ts';
 
 /** The addresses of a server's services: `{ imap: { host, port } }`. */
 export type Targets = Readonly<Record<string, { readonly host: string; readonly port: number }>>;
@@ -161,6 +162,14 @@ export class FrontDoor {
       straying: this.#listeners.reduce((total, listener) => total + listener.straying, 0),
       listeners: this.#listeners.map((listener) => listener.stats()),
     };
+  }
+
+  /** Outages of clients that ended since `since` and began at `before` at the latest; wall times, ms. */
+  outages(since: number, before: number): ClientOutages {
+    return sumOfOutages(
+      this.#listeners.map(({ outages }) => outages.since(since)),
+      before,
+    );
   }
 
   /** An orderly end: accepts nobody any more, ends clients in their pauses, then cuts. Not written down. */

@@ -9,6 +9,7 @@ import type { ListenerStats } from '../types.ts';
 import { Client, type ClientEvents, type Route } from './client.ts';
 import { type DoorLimits, FAREWELL_MS, KEEPALIVE_MS } from './limits.ts';
 import { listenError } from './listen-error.ts';
+import { Outages } from './outages.ts';
 import { temporaryRefusal } from './refusals.ts';
 
 export interface ListenerOptions {
@@ -52,6 +53,8 @@ export class DoorListener {
   readonly #connected = new Set<Client>();
   readonly #leaving = new Set<Client>();
   readonly #events: ClientEvents;
+  /** Of its clients. */
+  readonly outages: Outages;
   #course: Course = { mode: 'closed' };
   #earlyBytes = 0;
   /** Why the server could not be reached, and when it may be tried again. */
@@ -68,6 +71,7 @@ export class DoorListener {
   constructor(options: ListenerOptions, course: Course) {
     this.#options = options;
     this.#course = course;
+    this.outages = new Outages(options.to, options.clock);
     this.#events = {
       clock: options.clock,
       early: (bytes) => {
@@ -116,6 +120,7 @@ export class DoorListener {
     }
     if (this.#earlyBytes >= this.#options.limits.earlyBytes) client.holdBack();
     this.#waiting.add(client);
+    if (this.#course.mode !== 'open') this.outages.begins(client.address);
     this.#lead();
   }
 
@@ -145,6 +150,7 @@ export class DoorListener {
         return;
       }
       this.#connected.add(client);
+      this.outages.ends(client.address);
       if (this.#problem !== undefined) {
         this.#options.log.info({ to: this.#options.to, ...route }, 'the server answers again');
         this.#problem = undefined;
@@ -163,6 +169,7 @@ export class DoorListener {
     }
     client.unconnect();
     this.#waiting.add(client);
+    this.outages.begins(client.address);
   }
 
   #gone(client: Client): void {
@@ -172,6 +179,7 @@ export class DoorListener {
 
   #refuse(client: Client): void {
     this.#refused += 1;
+    this.outages.begins(client.address);
     this.#waiting.delete(client);
     if (this.#leaving.size >= LEAVING_MOST) {
       client.cut();
@@ -195,10 +203,16 @@ export class DoorListener {
       client.unconnect();
       this.#waiting.add(client);
     }
-    for (const client of this.#waiting) client.waitingSinceMs = now;
+    for (const client of this.#waiting) {
+      client.waitingSinceMs = now;
+      if (course.mode !== 'open') this.outages.begins(client.address);
+    }
     if (course.mode === 'closed') {
       const strays = [...this.#connected];
-      for (const client of strays) this.#cutOff(client);
+      for (const client of strays) {
+        this.outages.begins(client.address);
+        this.#cutOff(client);
+      }
       for (const client of [...this.#waiting]) this.#refuse(client);
       return { drained: 0, cut: strays.length };
     }
@@ -238,11 +252,13 @@ export class DoorListener {
       if (client.mayEnd(now)) {
         drained += 1;
         this.#drained += 1;
+        this.outages.begins(client.address);
         this.#connected.delete(client);
         this.#leaving.add(client);
         client.end();
       } else if (now - client.strayingSinceMs >= this.#options.drain) {
         cut += 1;
+        this.outages.begins(client.address);
         this.#cutOff(client);
       }
     }

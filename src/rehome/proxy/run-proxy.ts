@@ -81,6 +81,8 @@ async function answer(door: FrontDoor, request: ControlRequest): Promise<unknown
   switch (request.do) {
     case 'stats':
       return { pid: process.pid, state: door.state, ...door.stats() } satisfies ProxyStats;
+    case 'outages':
+      return door.outages(request.since, request.before);
     case 'set': {
       const state = doorStateFrom(request.state);
       if (state === undefined) {
