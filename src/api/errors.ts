@@ -72,6 +72,20 @@ export const apiErrors = defineErrors({
     remedy:
       'Name a server without `accounts` in the configuration, a standby; to bring mail back to where it was lost, leave `--to` out.',
   },
+  API_TARGET_BUSY: {
+    kind: 'refused',
+    retry: 'later',
+    summary:
+      'The server that was to be brought up is in the hands of a plan, or is kept warm by the service, which would bring it to the newest state again.',
+    remedy:
+      'A plan: understudy plan list tells when it has ended. A warm standby: leave `--at` out; for an earlier state, fail over with `--at`, or end the service.',
+  },
+  API_BURST_HELD: {
+    kind: 'refused',
+    retry: 'after-repair',
+    summary: 'A burst of removals is held before the standby, so this account was left there as it was.',
+    remedy: 'To let it go to the standby: understudy standby accept PAIR --account ACCOUNT',
+  },
   API_STANDBY_NOT_WARM: {
     kind: 'refused',
     retry: 'later',

@@ -5,8 +5,10 @@ import type { Vault } from '../catalog/index.ts';
 import { type Config, checkSecrets, directoryOf, pairNamed, serverNamed } from '../config/index.ts';
 import { actingServer } from '../control/index.ts';
 import type { Log } from '../lib/index.ts';
-import type { MailDeps } from '../workloads/mail/index.ts';
-import type { StandbyDeps } from '../workloads/mail/standby/index.ts';
+import { plansIn } from '../plans/index.ts';
+import { hasStandbyAtWork } from '../plans/mail/index.ts';
+import type { MailDeps, Problem } from '../workloads/mail/index.ts';
+import type { BringUpRequest, StandbyDeps } from '../workloads/mail/standby/index.ts';
 import type { WarmPlace } from '../workloads/mail/warm/index.ts';
 import type { Adapters } from './adapters.ts';
 import { boundAccounts } from './bound-accounts.ts';
@@ -67,8 +69,11 @@ export function inProcessCore(parts: CoreParts): Core {
       verify: (server, request, options) =>
         withDeps(server, (mail, deps) => mail.verifyMail(deps, request, options)),
       bringUp: async (source, target, request, options) => {
-        if (!request.dryRun) await refuseServing(target);
-        return withTarget(source, target, (mail, deps) => mail.bringUp(deps, request, options));
+        if (!request.dryRun) await refuseTaken(target);
+        const held = await heldOf(source, target, request);
+        const rest = held.length === 0 ? request : await without(held, source, request);
+        const report = await withTarget(source, target, (mail, deps) => mail.bringUp(deps, rest, options));
+        return { ...report, problems: [...held, ...report.problems] };
       },
       verifyAgainst: (source, target, request, options) =>
         withTarget(source, target, (mail, deps) => mail.verifyAgainst(deps, request, options)),
@@ -153,15 +158,64 @@ export function inProcessCore(parts: CoreParts): Core {
     );
   }
 
-  /** Whose people work on it now is no place to bring another server's mail to. */
-  async function refuseServing(target: string): Promise<void> {
+  /** Whose people work on it now, or what a plan works on, is no place to bring another server's mail to. */
+  async function refuseTaken(target: string): Promise<void> {
     serverNamed(config, target);
-    const followed = followedServers(config, await adapters.readControl(config));
-    if (!followed.some(({ server }) => server === target)) return;
-    throw apiErrors.make(
-      'API_TARGET_SERVES',
-      `${target} is shadowed itself: people work on it, so the mail of another server is not brought there`,
-    );
+    const control = await adapters.readControl(config);
+    try {
+      if (followedServers(config, control).some(({ server }) => server === target)) {
+        throw apiErrors.make(
+          'API_TARGET_SERVES',
+          `${target} is shadowed itself: people work on it, so the mail of another server is not brought there`,
+        );
+      }
+      const plan = plansIn(control, () => false).find(
+        (one) => hasStandbyAtWork(one) && config.pairs[one.pair]?.standby === target,
+      );
+      if (plan === undefined) return;
+      throw apiErrors.make('API_TARGET_BUSY', `plan ${plan.id} works on ${target} and has not ended`, {
+        remedy: `See it: understudy plan show ${plan.id} · go on with it: understudy plan resume ${plan.id}`,
+      });
+    } finally {
+      await control.close();
+    }
+  }
+
+  /** Accounts that a burst holds back from the newest state; with `at` somebody has chosen the state. */
+  async function heldOf(
+    source: string,
+    target: string,
+    { at, accounts }: BringUpRequest,
+  ): Promise<Problem[]> {
+    if (at !== undefined) return [];
+    const problems: Problem[] = [];
+    for (const [pair, { live, standby, warm }] of Object.entries(config.pairs)) {
+      if (!warm || live !== source || standby !== target) continue;
+      for (const { account, removed, of, before } of await core.warm.held(pair)) {
+        if (accounts !== undefined && !accounts.includes(account)) continue;
+        const { code, message, remedy } = apiErrors.make(
+          'API_BURST_HELD',
+          `${removed} of ${of} messages went in a burst, which is held: the account is left as it is; ${before} is the state before`,
+          { remedy: `To let it go to the standby: understudy standby accept ${pair} --account ${account}` },
+        );
+        problems.push({ account, code, message, remedy });
+      }
+    }
+    return problems;
+  }
+
+  async function without(
+    held: readonly Problem[],
+    source: string,
+    request: BringUpRequest,
+  ): Promise<BringUpRequest> {
+    const left = new Set(held.map(({ account }) => account));
+    const all =
+      request.accounts ??
+      (await core.withReader(source, async ({ catalog }) =>
+        catalog.accounts().flatMap(({ account, goneLsn }) => (goneLsn === undefined ? [account] : [])),
+      ));
+    return { ...request, accounts: all.filter((account) => !left.has(account)) };
   }
 
   async function withDeps<T>(

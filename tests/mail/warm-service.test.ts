@@ -10,7 +10,7 @@ import { describe, it } from 'node:test';
 import { connectImap } from '../lab/imap-check.ts';
 import { serversMissing } from './support.ts';
 import { type Running, run, start } from './understudy.ts';
-import { loginOf, PAIR, until, WarmLab } from './warm-support.ts';
+import { LIVE, loginOf, PAIR, STANDBY, until, WarmLab } from './warm-support.ts';
 
 /** Samples of the service's metrics by name with labels; empty while it does not answer. */
 async function metricsOf(lab: WarmLab): Promise<Map<string, number>> {
@@ -112,6 +112,61 @@ describe('a service that keeps a standby warm', { skip: serversMissing }, () => 
     assert.match(nothing.stdout, /nothing is held/);
     const ended = await service.terminate();
     assert.equal(ended.status, 0, ended.stderr);
+  });
+
+  it('lets it rest while somebody restores it by hand, and goes on', async (t) => {
+    const lab = await WarmLab.start(t, { accounts: 2, burstLeast: 5, listen: true });
+    const client = await connectImap(loginOf(lab.live, 'user0001'));
+    lab.after(() => client.logout());
+    const other = await connectImap(loginOf(lab.live, 'user0002'));
+    lab.after(() => other.logout());
+    for (let index = 1; index <= 10; index += 1) {
+      await client.append('INBOX', message(index));
+      await other.append('INBOX', message(index));
+    }
+    await client.mailboxOpen('INBOX');
+    await begin(lab);
+    await until('the standby is filled', () => isEqual(lab));
+    const json = async (status: number, ...args: string[]) => {
+      const ended = await run(lab.configFile, [...args, '--yes', '--json']);
+      assert.equal(ended.status, status, `${args.join(' ')}: ${ended.stdout} ${ended.stderr}`);
+      return JSON.parse(ended.stdout);
+    };
+
+    // What the engine cannot know of: a message is gone from the standby.
+    const onStandby = await connectImap(loginOf(lab.standby, 'user0002'));
+    await onStandby.mailboxOpen('INBOX');
+    await onStandby.messageDelete('4', { uid: true });
+    await onStandby.logout();
+    const restored = await json(0, 'restore', LIVE, '--to', STANDBY);
+    assert.ok(restored.messagesRestored > 0);
+    await lab.assertEqual('restored by hand');
+    await other.append('INBOX', message(11));
+    await until('it is kept warm again', () => isEqual(lab));
+
+    // The newest state would be brought there again.
+    const refused = await json(3, 'restore', LIVE, '--to', STANDBY, '--at', 'lsn:1');
+    assert.equal(refused.error.code, 'API_TARGET_BUSY');
+
+    // What is held does not go by hand either, before somebody has said so.
+    await client.messageDelete('1:8', { uid: true });
+    await until('it is held', async () => {
+      const metrics = await metricsOf(lab);
+      return metrics.get(`understudy_warm_held{pair="${PAIR}"}`) === 1;
+    });
+    const partly = await json(4, 'restore', LIVE, '--to', STANDBY);
+    assert.deepEqual(
+      partly.problems.map(({ account, code }: { account: string; code: string }) => [account, code]),
+      [['user0001', 'API_BURST_HELD']],
+    );
+    assert.equal(await isEqual(lab), false);
+    await lab.assertEqual('the other account', ['user0002']);
+    await until('it is held again', async () => {
+      const metrics = await metricsOf(lab);
+      return metrics.get(`understudy_warm_held{pair="${PAIR}"}`) === 1;
+    });
+    await json(0, 'standby', 'accept', PAIR);
+    await until('it is on the standby', () => isEqual(lab));
   });
 });
 

@@ -42,3 +42,15 @@ test('a burst is held over a failover and its rollback', { skip: missing }, asyn
   assertSame(before, await world.dump(world.live));
   assert.deepEqual((await world.json(0, 'standby', 'accept', PAIR, '--yes')).accepted, []);
 });
+
+test('nobody restores by hand what a plan works on', { skip: missing }, async (t) => {
+  const world = await World.start(t, { accounts: 1 });
+  await world.shadow();
+  await world.live.kill9();
+  const killed = await world.begin(['failover', PAIR, '--yes', '--json'], 'plan.finish.after-intent').ended;
+  assert.equal(killed.signal, 'SIGKILL');
+  const refused = await world.json(3, 'restore', 'mail-a', '--to', 'mail-b', '--yes');
+  assert.equal(refused.error.code, 'API_TARGET_BUSY');
+  const { plan } = await world.json(0, 'failover', PAIR, '--yes');
+  assert.equal(plan.state, 'done');
+});

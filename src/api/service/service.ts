@@ -69,7 +69,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
       threads: {
         vaults,
         warmMetrics: () => warm.metrics(),
-        operate: (...call) => operate({ core, vaults, readers }, ...call),
+        operate: (...call) => operate({ core, vaults, readers, warm }, ...call),
       },
     });
     dataDir.announce(http.url);
@@ -80,6 +80,7 @@ export async function startService(parts: CoreParts, entry: URL): Promise<Runnin
       await plans?.close();
       await doors?.stop();
       await indexing.stop();
+      await warm.stop();
       await stopThreads();
       dataDir.release();
       log.info({}, 'the service has stopped');
@@ -98,6 +99,7 @@ interface Places {
   readonly core: Core;
   readonly vaults: ReadonlyMap<string, ThreadHost>;
   readonly readers: () => Promise<ThreadHost>;
+  readonly warm: WarmHosts;
 }
 
 async function operate(
@@ -112,7 +114,17 @@ async function operate(
   const vault = server === undefined ? undefined : places.vaults.get(server);
   const thread =
     operation.placement === 'needs-vault-writer' && vault !== undefined ? vault : await places.readers();
-  return thread.call('operate', { name: operation.name, input }, context);
+  const call = () => thread.call('operate', { name: operation.name, input }, context);
+  const { to, at, dryRun } = input as { to?: string; at?: string; dryRun?: boolean };
+  // A restore onto another server; what keeps that one warm must not write there too.
+  if (operation.name !== 'restore' || to === undefined || dryRun) return call();
+  if (at !== undefined && places.warm.keepsOn(to)) {
+    throw apiErrors.make(
+      'API_TARGET_BUSY',
+      `${to} is kept warm, and would be brought from ${at} to the newest state again`,
+    );
+  }
+  return places.warm.whileResting(to, call);
 }
 
 /** For operations about the service itself: reads beside the threads and asks them how it goes. */

@@ -14,6 +14,10 @@ interface Kept {
 export class WarmHosts implements Omit<WarmStandbys, 'held'> {
   readonly #start: (pair: WarmPair) => Promise<ThreadHost>;
   readonly #kept = new Map<string, Kept>();
+  /** What was last asked to be kept. */
+  #wanted: readonly WarmPair[] = [];
+  /** Pairs whose standby somebody else writes to just now, and how many. */
+  readonly #resting = new Map<string, number>();
   /** One change after the other. */
   #changing: Promise<void> = Promise.resolve();
 
@@ -24,20 +28,53 @@ export class WarmHosts implements Omit<WarmStandbys, 'held'> {
   /** Keeps exactly these warm: others rest, and one whose servers changed is begun anew. May be repeated. */
   keep(pairs: readonly WarmPair[]): Promise<void> {
     return this.#change(async () => {
-      for (const [pair, { place }] of [...this.#kept]) {
-        const wanted = pairs.find((one) => one.pair === pair);
-        if (wanted?.source !== place.source || wanted.target !== place.target) await this.#stop(pair);
-      }
-      for (const place of pairs) {
-        if (this.#kept.has(place.pair)) continue;
-        this.#kept.set(place.pair, { place, thread: await this.#start(place) });
-      }
+      this.#wanted = pairs;
+      await this.#align();
     });
+  }
+
+  /**
+   * Lets the standbys on this server rest while `work` writes there by itself, and goes on with them after. Where the service keeps none there,
+   * it just does the work.
+   */
+  async whileResting<T>(target: string, work: () => Promise<T>): Promise<T> {
+    const pairs = this.#wanted.filter((place) => place.target === target).map(({ pair }) => pair);
+    const count = (by: 1 | -1) => {
+      for (const pair of pairs) this.#resting.set(pair, (this.#resting.get(pair) ?? 0) + by);
+    };
+    count(1);
+    try {
+      await this.#change(() => this.#align());
+      return await work();
+    } finally {
+      count(-1);
+      await this.#change(() => this.#align());
+    }
+  }
+
+  async #align(): Promise<void> {
+    const pairs = this.#wanted.filter(({ pair }) => !this.#resting.get(pair));
+    for (const [pair, { place }] of [...this.#kept]) {
+      const wanted = pairs.find((one) => one.pair === pair);
+      if (wanted?.source !== place.source || wanted.target !== place.target) await this.#stop(pair);
+    }
+    for (const place of pairs) {
+      if (this.#kept.has(place.pair)) continue;
+      this.#kept.set(place.pair, { place, thread: await this.#start(place) });
+    }
   }
 
   /** Lets a pair rest: what is being applied ends before this resolves. `keep` goes on with it. May be repeated. */
   pause(pair: string): Promise<void> {
-    return this.#change(() => this.#stop(pair));
+    return this.#change(async () => {
+      this.#wanted = this.#wanted.filter((place) => place.pair !== pair);
+      await this.#stop(pair);
+    });
+  }
+
+  /** Whether a standby on this server is kept warm, or would be but for somebody who writes there just now. */
+  keepsOn(target: string): boolean {
+    return this.#wanted.some((place) => place.target === target);
   }
 
   /** Whether the pair is kept warm now. */
@@ -83,6 +120,7 @@ export class WarmHosts implements Omit<WarmStandbys, 'held'> {
 
   async stop(): Promise<void> {
     await this.#change(async () => {
+      this.#wanted = [];
       await Promise.all([...this.#kept.keys()].map((pair) => this.#stop(pair)));
     });
   }
