@@ -65,7 +65,7 @@ async function ask<K extends ControlRequest['do']>(
   const { socket } = doorFiles(config.dataDir, pair);
   for (let asked = 1; ; asked += 1) {
     try {
-      return await askProxy(socket, request, { clock, withinMs: ANSWER_MS, signal });
+      return await askProxy<K>(socket, request, { clock, withinMs: ANSWER_MS, signal });
     } catch (error) {
       if (hasCode(error, 'REHOME_PROXY_NOT_RUNNING')) return undefined;
       // Killed just now: the next question finds nobody, or its successor.
