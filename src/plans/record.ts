@@ -102,7 +102,8 @@ function applyToStep(step: StepRecord, time: number, event: StepEvent): StepReco
       next.state = event.undo ? 'undoing' : 'running';
       if (!event.undo) next.attempts += 1;
       next.startedAt ??= time;
-      delete next.problem;
+      // Why it was taken back is told after that too.
+      if (!event.undo) delete next.problem;
       break;
     case 'note':
       next.notes = [...step.notes, { at: time, text: event.text }];
@@ -120,7 +121,7 @@ function applyToStep(step: StepRecord, time: number, event: StepEvent): StepReco
       next.state = event.result;
       next.startedAt ??= time;
       next.endedAt = time;
-      delete next.problem;
+      if (event.result === 'done' || event.result === 'already') delete next.problem;
       if (event.durationMs !== undefined) next.durationMs = event.durationMs;
       if (event.outcome !== undefined) next.outcome = event.outcome;
       break;
