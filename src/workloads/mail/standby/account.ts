@@ -7,7 +7,7 @@ import type { MailboxListing } from '../imap/index.ts';
 import { isOwnMailbox } from '../shadow/index.ts';
 import { takeAway } from './aside.ts';
 import { isMoved } from './feeder.ts';
-import { bringMailbox } from './mailbox.ts';
+import { bringMailbox, modSeqToSet } from './mailbox.ts';
 import { homeOf, isKept, nameOnTarget, numbersName, replacedName } from './names.ts';
 import { bringMailboxPlainly } from './plain.ts';
 import { takeBesideAway } from './renumber.ts';
@@ -39,6 +39,7 @@ export class AccountBringUp {
     const rows = all
       .filter(({ id }) => !this.#only || this.#only.has(id))
       .sort((a, b) => Number(b.name === 'INBOX') - Number(a.name === 'INBOX') || (a.name < b.name ? -1 : 1));
+    if (!dryRun) await this.#raiseModSeqs(rows, served);
     for (const row of rows) {
       this.#tools.signal?.throwIfAborted();
       const name = this.#nameOf(row);
@@ -50,6 +51,24 @@ export class AccountBringUp {
     await this.#lookAgain();
     await this.#removeExtra(all, served);
     await this.#subscribe(all);
+  }
+
+  /** Of every mailbox in one request: one for each costs the target a process each, and all need it when an account comes back. */
+  async #raiseModSeqs(
+    rows: readonly MailboxRow[],
+    served: ReadonlyMap<string, MailboxListing>,
+  ): Promise<void> {
+    const { doveadm, features } = this.#tools;
+    if (doveadm === undefined || !features.pinUids) return;
+    const pins = rows.flatMap((row) => {
+      const mailbox = this.#nameOf(row);
+      const status = served.get(mailbox)?.status;
+      // What is another mailbox, or empty and yet to be made this one, is seen to when its turn comes.
+      if (status === undefined || status.uidValidity !== row.uidValidity) return [];
+      const minHighestModSeq = modSeqToSet(row, status);
+      return minHighestModSeq === undefined ? [] : [{ user: this.#account, mailbox, minHighestModSeq }];
+    });
+    if (pins.length > 1) await doveadm.pinMailboxes(pins);
   }
 
   async #bring(tools: AccountTools, job: MailboxJob): Promise<void> {

@@ -48,6 +48,15 @@ export async function bringMailbox(tools: AccountTools, job: MailboxJob): Promis
   }
 }
 
+/** What HIGHESTMODSEQ has to be set to before anything is done to the mailbox; undefined where it is above the live server's. */
+export function modSeqToSet(
+  { highestModSeq: live }: Pick<MailboxRow, 'highestModSeq'>,
+  { highestModSeq: has }: { readonly highestModSeq?: string | undefined },
+): string | undefined {
+  if (live === undefined || has === undefined || BigInt(has) > BigInt(live)) return undefined;
+  return String(BigInt(live) + MODSEQ_AHEAD);
+}
+
 class MailboxBringUp {
   readonly #tools: AccountTools;
   readonly #row: MailboxRow;
@@ -191,7 +200,7 @@ class MailboxBringUp {
   async #setRight(open: SelectedMailbox, findings: Findings): Promise<void> {
     const { connection, tally } = this.#tools;
     const { uidValidity, account } = this.#row;
-    const minHighestModSeq = this.#modSeqToSet(open);
+    const minHighestModSeq = modSeqToSet(this.#row, open);
     if (minHighestModSeq !== undefined || open.uidValidity !== uidValidity) {
       await connection.unselect();
       await this.#pin({
@@ -246,12 +255,6 @@ class MailboxBringUp {
     costs.cannotRenumber = true;
     tally.restored -= findings.missing.length;
     throw this.#moved();
-  }
-
-  #modSeqToSet({ highestModSeq: has }: SelectedMailbox): string | undefined {
-    const { highestModSeq: live } = this.#row;
-    if (live === undefined || has === undefined || BigInt(has) > BigInt(live)) return undefined;
-    return String(BigInt(live) + MODSEQ_AHEAD);
   }
 
   async #pin(pin: { uidValidity?: number; minNextUid?: number; minHighestModSeq?: string }): Promise<void> {

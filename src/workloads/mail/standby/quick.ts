@@ -122,7 +122,7 @@ export async function namesFor(connection: ImapConnection): Promise<Rules> {
   return {
     separator: separator ?? null,
     prefix: personal?.prefix ?? '',
-    isOwn: (name) => isOwnMailbox(name, namespaces) && !isKept(name),
+    isOwn: (name) => isOwnMailbox(name, namespaces),
   };
 }
 
@@ -183,7 +183,10 @@ function compare(
     if (status) differences.push(...differencesOf(catalog, row, at, status, keepsUids));
     else differences.push({ account, mailbox: row.name, what: 'mailbox-missing' });
   }
-  for (const mailbox of served.keys()) differences.push({ account, mailbox, what: 'mailbox-extra' });
+  for (const mailbox of served.keys()) {
+    // One that the replica has, since it was taken back once, is a mailbox like any other.
+    if (!isKept(mailbox)) differences.push({ account, mailbox, what: 'mailbox-extra' });
+  }
 }
 
 function differencesOf(

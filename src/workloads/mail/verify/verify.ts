@@ -24,7 +24,7 @@ export interface VerifyDeps extends Omit<MailDeps, 'vault'> {
   readonly vault: Pick<Vault, 'catalog' | 'dir' | 'committedLsn' | 'journalId' | 'failure'>;
   /** The server's name of a mailbox; absent = that of the replica. */
   nameOf?(row: Pick<MailboxRow, 'name' | 'delimiter'>): string;
-  /** Mailboxes and subscriptions of the server that are no difference. */
+  /** Mailboxes and subscriptions that the server may have and the replica has not. */
   ignores?(mailbox: string): boolean;
 }
 
@@ -152,7 +152,6 @@ class Comparison {
     const served = new Map<string, MailboxListing>();
     for (const listing of listings) {
       if (!listing.selectable || !isOwnMailbox(listing.name, namespaces)) continue;
-      if (this.#deps.ignores?.(listing.name)) continue;
       served.set(listing.name.toUpperCase() === 'INBOX' ? 'INBOX' : listing.name, listing);
     }
     const listing = createHash('sha256');
@@ -164,12 +163,16 @@ class Comparison {
       else await this.#compareMailbox(connection, row, listing);
       this.#tell(account, row.name);
     }
-    for (const name of served.keys()) this.#differ({ account, mailbox: name, what: 'mailbox-extra' });
-    const own = subscribed.filter((name) => isOwnMailbox(name, namespaces) && !this.#deps.ignores?.(name));
+    for (const name of served.keys()) {
+      if (!this.#deps.ignores?.(name)) this.#differ({ account, mailbox: name, what: 'mailbox-extra' });
+    }
     const delimiter = catalog.mailboxes(account, this.#at)[0]?.delimiter ?? null;
     const expected = catalog
       .subscriptions(account, this.#at)
       .map((name) => this.#nameOf({ name, delimiter }));
+    const own = subscribed.filter(
+      (name) => isOwnMailbox(name, namespaces) && (expected.includes(name) || !this.#deps.ignores?.(name)),
+    );
     for (const mailbox of expected) {
       if (!own.includes(mailbox)) {
         this.#differ({
