@@ -16,6 +16,7 @@ import {
 } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import type { ByteBudget } from './byte-budget.ts';
+import { GatheredWrites } from './gathered-writes.ts';
 import type { Throttle } from './options.ts';
 import { MalformedResponse, ResponseDecoder } from './response-decoder.ts';
 import { type ImapResponse, ResponseParser, type StatusResponse } from './responses.ts';
@@ -212,6 +213,7 @@ export class Wire implements ReadTarget {
       if (this.#pending.length === 0) socket.setTimeout(this.#options.idleMs);
       this.#pending.push(pending);
       let text = `${pending.tag} `;
+      let gathered: GatheredWrites | undefined;
       for await (const part of parts) {
         if (this.#failure) return;
         if (!this.#pending.includes(pending)) {
@@ -220,6 +222,7 @@ export class Wire implements ReadTarget {
           return;
         }
         if (part === 'wait') {
+          gathered?.flush();
           await this.#awaitContinuation(pending.tag, socket, `${text}\r\n`);
           text = '';
         } else if (typeof part === 'string') text += part;
@@ -227,19 +230,20 @@ export class Wire implements ReadTarget {
           const free = this.#needsNoContinuation(part.literal.length);
           const announced = `${text}{${part.literal.length}${free ? '+' : ''}}\r\n`;
           text = '';
-          if (free) {
-            socket.cork();
-            socket.write(announced, 'latin1');
-          } else {
+          gathered ??= new GatheredWrites(socket);
+          if (free) gathered.text(announced);
+          else {
+            gathered.flush();
             await this.#awaitContinuation(pending.tag, socket, announced);
-            socket.cork();
           }
-          const flowing = socket.write(part.literal);
-          socket.uncork();
-          if (!flowing) await this.#drained(socket);
+          if (!gathered.bytes(part.literal)) await this.#drained(socket);
         }
       }
-      if (!this.#failure) socket.write(`${text}\r\n`, 'latin1');
+      if (this.#failure) return;
+      if (gathered) {
+        gathered.text(`${text}\r\n`);
+        gathered.flush();
+      } else socket.write(`${text}\r\n`, 'latin1');
     } catch (error) {
       pending.reject(error);
       // A command that was begun cannot be taken back.
