@@ -114,7 +114,7 @@ export class PlanEngine {
     return this.#holding(pair, plan, options, async (held) => {
       const context = await definition.context(parameters, this.#depsOf(plan, pair));
       try {
-        const findings = await definition.preflight(context);
+        const findings = await definition.preflight(context, { dryRun: false });
         refuseRed(findings, force);
         const steps = definition.steps(context);
         checkNames(steps);
@@ -411,7 +411,7 @@ export async function previewPlan(
     recall,
   });
   try {
-    const findings = await definition.preflight(context);
+    const findings = await definition.preflight(context, { dryRun: true });
     const steps = await previewSteps(definition.steps(context), context, recall);
     return { kind, pair, sentence: definition.sentence(parameters, pair), findings, steps };
   } finally {

@@ -26,6 +26,7 @@ export type {
   PlanRun,
   PlanState,
   PlanStep,
+  PreflightOptions,
   StepIo,
   StepRecord,
   StepState,

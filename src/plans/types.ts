@@ -106,7 +106,7 @@ export interface PlanDefinition<P = unknown, C = unknown> {
   /** The same names in the same order at each resume: from the parameters and the configuration, not from what has been remembered. */
   steps(context: C): readonly PlanStep<C>[];
   /** Changes nothing. Called before anything is journaled, and in a dry run; not on resume. */
-  preflight(context: C): Promise<readonly Finding[]>;
+  preflight(context: C, options: PreflightOptions): Promise<readonly Finding[]>;
   /** After the last step, and again after a rollback or commit; journaled with the plan. */
   report?(context: C, record: PlanRecord): Promise<unknown>;
   /**
@@ -116,6 +116,11 @@ export interface PlanDefinition<P = unknown, C = unknown> {
   rollbackSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[] | undefined;
   /** Steps that make a done plan final, beyond saying so in the record; as above. */
   commitSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[];
+}
+
+export interface PreflightOptions {
+  /** Nothing is written then, not even what changes nothing, to find out whether it may be. */
+  readonly dryRun: boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a registry holds definitions of any parameters and contexts; only they themselves look inside.

@@ -125,7 +125,7 @@ test('the standby dies in the middle, comes back, and the plan goes on', { skip 
   const failed = await world.json(1, 'failover', PAIR, '--yes');
   assert.equal(failed.plan.state, 'failed');
   await world.standby.restart();
-  const { plan } = await world.json(0, 'plan', 'resume', failed.plan.id);
+  const { plan } = await world.json(0, 'plan', 'resume', failed.plan.id, '--yes');
   assert.equal(plan.state, 'done');
   assertSame(before, await world.dump(world.standby));
 });

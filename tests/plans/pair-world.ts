@@ -3,6 +3,7 @@
  * read by a client that is not ours.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -29,7 +30,7 @@ import { temporaryDirectory } from '../lab/temp.ts';
 import { type Ended, type Running, start } from '../mail/understudy.ts';
 
 export const missing: string | false =
-  requirePackages(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'slapd']) ?? false;
+  requirePackages(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'slapd', 'ldap-utils']) ?? false;
 
 export const PAIR = 'mail';
 
@@ -214,6 +215,17 @@ export class World {
     return Object.fromEntries((await directory.bindings()).map(({ account, values }) => [account, values]));
   }
 
+  /** When its entries were last written. */
+  directoryStamps(): readonly string[] {
+    const { slapd } = this.parts;
+    assert.ok(slapd);
+    const args = ['-LLL', '-x', '-H', slapd.url, '-D', slapd.bindDn, '-w', slapd.bindSecret];
+    const found = execFileSync('ldapsearch', [...args, '-b', slapd.baseDn, '(uid=*)', 'entryCSN'], {
+      encoding: 'utf8',
+    });
+    return [...found.matchAll(/^entryCSN: (.*)$/gm)].map(([, stamp]) => stamp as string).sort();
+  }
+
   /** After it was stopped: the same address and entries. */
   async restartDirectory(t: TestContext): Promise<void> {
     const { slapd, folder } = this.parts;
@@ -259,7 +271,7 @@ function configuration({ live, standby, slapd, folder, ports }: Parts, options: 
     '  mail-a:',
     ...server(live, options.liveDoveadm),
     ...(options.liveLines ?? []).map((line) => `    ${line}`),
-    slapd === undefined
+    slapd === undefined || options.mailHost !== undefined
       ? `    accounts: { list: ${JSON.stringify(live.accounts)} }`
       : '    accounts: { from: directory }',
     '  mail-b:',

@@ -56,7 +56,12 @@ for (const standbyDoveadm of [true, false]) {
     writeFileSync(world.standby.home(broken), '');
     await world.live.kill9();
 
-    const { plan } = await world.json(4, 'failover', PAIR, '--yes');
+    const killed = await world.begin(['failover', PAIR, '--yes', '--json'], 'plan.certify.after-outcome')
+      .ended;
+    assert.equal(killed.signal, 'SIGKILL', `${killed.stdout}\n${killed.stderr}`);
+    const { plans } = await world.json(0, 'plan', 'list');
+    await world.json(2, 'plan', 'resume', plans[0].id);
+    const { plan } = await world.json(4, 'plan', 'resume', plans[0].id, '--yes');
     assert.equal(plan.state, 'done', JSON.stringify(plan.problem));
     const troubled = plan.report.problems.map(({ account }: { account: string }) => account);
     assert.deepEqual([...new Set(troubled)], [broken]);
@@ -69,6 +74,32 @@ for (const standbyDoveadm of [true, false]) {
       new Map(after),
       standbyDoveadm ? {} : PLAIN,
     );
+  });
+}
+
+for (const kind of ['failover', 'switchover']) {
+  test(`a ${kind} binds nobody where the directory calls the live server otherwise: refused, unless somebody says why`, {
+    skip,
+  }, async (t) => {
+    const world = await World.start(t, { mailHost: 'mail-a.example.org' });
+    await world.shadow();
+    const stamps = world.directoryStamps();
+    const preview = await world.json(3, kind, PAIR, '--dry-run');
+    const bound = findingOf(preview.findings, 'directory.bound');
+    assert.equal(bound.state, 'red');
+    assert.equal(findingOf(preview.findings, 'directory.rights').state, 'amber');
+    assert.deepEqual(world.directoryStamps(), stamps, 'a dry run writes nothing');
+
+    const refused = await world.json(3, kind, PAIR, '--yes');
+    assert.equal(refused.error.code, 'PLAN_REFUSED', JSON.stringify(refused));
+    assert.match(refused.error.message, /no account is bound to/);
+    assert.match(refused.error.remedy, /overrule it: --reason/);
+    const checked = await world.json(3, 'check', PAIR);
+    const found = findingOf(checked.checked[0].findings, 'directory.bound');
+    assert.deepEqual(found, bound, 'check says the same');
+
+    const { plan } = await world.json(0, kind, PAIR, '--yes', '--reason', 'people come by the door');
+    assert.deepEqual([plan.state, plan.forced], ['done', true]);
   });
 }
 

@@ -24,6 +24,8 @@ export const planResume = defineOperation({
     'Go on with a plan that was interrupted or has failed; what the world has already is not done again.',
   input,
   output: planResultShape,
+  confirmation: ({ id }) => `Go on with plan ${id}?`,
+  needsAnswer: true,
   sentence: ({ id }) => `went on with plan ${id}`,
   outcome: planOutcome,
   handler: async (core, { id, reason: why }, context) =>
@@ -55,6 +57,7 @@ export const planCommit = defineOperation({
   input,
   output: planResultShape,
   confirmation: ({ id }) => `Make plan ${id} final? It cannot be taken back then.`,
+  needsAnswer: true,
   sentence: ({ id }) => `made plan ${id} final`,
   outcome: planOutcome,
   handler: async (core, { id, reason: why }, context) =>

@@ -1,6 +1,7 @@
 /** What the operations on plans give. Times are RFC 3339. */
 import { z } from 'zod';
 import type { PlanPreview, PlanRecord, PlanResult } from '../../plans/index.ts';
+import type { TakeOverReport } from '../../plans/mail/index.ts';
 import type { Outcome } from '../operation.ts';
 import { count } from './shapes.ts';
 
@@ -146,8 +147,23 @@ export function planSummary(plan: PlanRecord): z.input<typeof planSummaryShape> 
   };
 }
 
-/** A plan that did not come to its end is no success. */
-export function planOutcome(output: { readonly plan: { readonly state: string } } | object): Outcome {
-  const state = 'plan' in output ? (output.plan as { state: string }).state : 'done';
-  return state === 'failed' || state === 'interrupted' ? 'failed' : 'done';
+/**
+ * A plan that did not come to its end is no success; one that did, but not for every account, is done in part. A dry run that found
+ * something red says what the plan would: refused.
+ */
+export function planOutcome(
+  output: z.output<typeof planResultShape> | z.output<typeof planPreviewShape>,
+): Outcome {
+  if (!('plan' in output)) return output.findings.some(({ state }) => state === 'red') ? 'refused' : 'done';
+  const { plan } = output;
+  if (plan.state === 'failed' || plan.state === 'interrupted') return 'failed';
+  return plan.state !== 'committed' && problemsLeft(plan) > 0 ? 'partial' : 'done';
+}
+
+/** Of the way back only the comparison at its end leaves some: what was wrong on the server that people have left is over. */
+function problemsLeft({ state, steps, report }: PlanOutput): number {
+  const { problems = [] } = (report ?? {}) as Partial<TakeOverReport>;
+  if (state !== 'rolled-back') return problems.length;
+  const cameBack = steps.some(({ direction: way }) => way === 'back');
+  return cameBack ? problems.filter(({ step: name }) => name === 'quick').length : 0;
 }

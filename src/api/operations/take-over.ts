@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { pairNamed } from '../../config/index.ts';
 import { rolesOf } from '../../control/index.ts';
 import type { PlanRecord, PlanRequest } from '../../plans/index.ts';
-import { movedAccounts, type TakeOverParameters, type TakeOverReport } from '../../plans/mail/index.ts';
+import { movedAccounts, type TakeOverParameters } from '../../plans/mail/index.ts';
 import type { Core } from '../core.ts';
 import { apiErrors } from '../errors.ts';
 import { defineOperation, type OperationContext, type Outcome } from '../operation.ts';
@@ -188,11 +188,7 @@ async function direction(core: Core, name: string, accounts: readonly string[] |
   });
 }
 
-/** Done, but not for every account: partly. Taken back by itself: failed. */
+/** Taken back by itself, a plan has not done what was asked for. */
 function outcome(result: z.output<typeof output>): Outcome {
-  if (!('plan' in result)) return result.findings.some(({ state }) => state === 'red') ? 'failed' : 'done';
-  if (result.plan.state === 'rolled-back') return 'failed';
-  const report = result.plan.report as TakeOverReport | undefined;
-  if (result.plan.state === 'done' && (report?.problems.length ?? 0) > 0) return 'partial';
-  return planOutcome(result);
+  return 'plan' in result && result.plan.state === 'rolled-back' ? 'failed' : planOutcome(result);
 }

@@ -1,6 +1,21 @@
-/** What has to hold before a plan begins: looked at all at once, since a failover's clock is running. */
-import { counted, messageOf, UnderstudyError } from '../../lib/index.ts';
-import type { Finding } from '../readiness/index.ts';
+/**
+ * What has to hold before a plan begins: looked at all at once, since a failover's clock is running. What `check` looks at too has the same
+ * id there, and the same judgement, but where the plan itself sets it right.
+ */
+import { counted } from '../../lib/index.ts';
+import type { PreflightOptions } from '../index.ts';
+import {
+  amber,
+  directoryFindings,
+  doorFindings,
+  type Finding,
+  fenceFinding,
+  fromError,
+  green,
+  hookFindings,
+  NOT_TRIED,
+  warmFindings,
+} from '../readiness/index.ts';
 import { accountsOf, momentOf } from './accounts.ts';
 import type { TakeOver } from './context.ts';
 import { takeOverErrors } from './errors.ts';
@@ -10,8 +25,11 @@ import { quiesceFindings } from './quiesce-findings.ts';
 /** A live server that does not answer within this is taken to be gone. */
 const ANSWER_WITHIN_MS = 1_000;
 
-export async function failoverFindings(context: TakeOver): Promise<readonly Finding[]> {
-  const { parameters, move } = context;
+export async function failoverFindings(
+  context: TakeOver,
+  { dryRun }: PreflightOptions,
+): Promise<readonly Finding[]> {
+  const { parameters, move, subset, pair, ports } = context;
   if (parameters.accounts !== undefined && context.directory === undefined) {
     throw takeOverErrors.make(
       'TAKEOVER_ACCOUNTS_NEED_DIRECTORY',
@@ -28,18 +46,34 @@ export async function failoverFindings(context: TakeOver): Promise<readonly Find
   }
   const findings = await Promise.all([
     lossFinding(context, accounts.length),
-    standbyFinding(context),
-    fenceFinding(context),
-    directoryFinding(context),
-    doorFinding(context),
+    standbyFinding(context, dryRun),
+    fenceFinding(pair, { someAccounts: subset }),
+    directoryFindings(
+      {
+        name: pair.directory,
+        open: async () => context.directory,
+        accounts,
+        only: subset,
+        liveHost: context.from.host,
+        standbyHost: context.to.host,
+        hasRehome: pair.rehome.length > 0,
+        write: !dryRun,
+      },
+      {},
+    ),
+    subset ? [] : doorFindings(ports, { name: move.pair, pair, acting: move.from, isSetRight: true }),
+    subset ? [] : hookFindings(pair),
     liveFinding(context, 'failover'),
     warmFinding(context),
   ]);
   return findings.flat();
 }
 
-export async function switchoverFindings(context: TakeOver): Promise<readonly Finding[]> {
-  const findings = await failoverFindings(context);
+export async function switchoverFindings(
+  context: TakeOver,
+  options: PreflightOptions,
+): Promise<readonly Finding[]> {
+  const findings = await failoverFindings(context, options);
   const own = await Promise.all([liveFinding(context, 'switchover'), quiesceFindings(context)]);
   return [...findings.filter(({ id }) => id !== 'live.answers' && id !== 'live.loss'), ...own.flat()];
 }
@@ -88,85 +122,30 @@ async function lossFinding(context: TakeOver, accounts: number): Promise<Finding
   return findings;
 }
 
-async function standbyFinding({ ports, place, move }: TakeOver): Promise<Finding[]> {
+async function standbyFinding({ ports, place, move }: TakeOver, dryRun: boolean): Promise<Finding[]> {
+  const imap = { id: 'standby.imap', title: `${move.to}: IMAP answers` };
+  const pins = { id: 'standby.pins', title: `${move.to}: UIDs can be pinned` };
   try {
-    const features = await ports.standby.features(place);
+    const features = await ports.standby.features(place, { untried: dryRun });
+    const answers = green(imap, `${move.to} answers`);
+    if (!features.pinUids) {
+      const why = features.pinProblem ?? features.notKept.map((kept) => kept.why).join('; ');
+      return [
+        answers,
+        amber(
+          pins,
+          `UIDs cannot be kept, so clients will download everything again: ${why}`,
+          `Where it is Dovecot, give \`servers.${move.to}.doveadm\` its url and apiKey; see: understudy check ${move.pair}`,
+        ),
+      ];
+    }
     return [
-      {
-        id: 'standby.answers',
-        title: 'standby: answers',
-        state: 'green',
-        detail: `${move.to} answers`,
-        remedy: '',
-      },
-      {
-        id: 'standby.pins',
-        title: 'standby: keeps UIDs',
-        state: features.pinUids ? 'green' : 'amber',
-        detail: features.pinUids
-          ? `${move.to} keeps UIDVALIDITY and UIDs`
-          : `clients will download again: ${features.pinProblem ?? features.notKept.map(({ why }) => why).join('; ')}`,
-        remedy: features.pinUids ? '' : 'Configure doveadm of the standby, where it is Dovecot.',
-      },
+      answers,
+      dryRun ? amber(pins, ...NOT_TRIED) : green(pins, `${move.to} keeps UIDVALIDITY and UIDs`),
     ];
   } catch (error) {
-    return [red('standby.answers', 'standby: answers', error)];
+    return [fromError(imap, error)];
   }
-}
-
-async function fenceFinding({ rehomes, fences, directory, pair, move }: TakeOver): Promise<Finding[]> {
-  const ways = [
-    ...rehomes.filter(({ holds }) => holds).map(({ name }) => `front door (${name})`),
-    ...fences.map(({ name }) => name),
-    ...(directory !== undefined && pair.failover.unbind ? ['unbound in the directory'] : []),
-  ];
-  const title = 'old server: can be fenced';
-  if (ways.length > 0) {
-    return [{ id: 'fence', title, state: 'green', detail: ways.join(', '), remedy: '' }];
-  }
-  return [
-    {
-      id: 'fence',
-      title,
-      state: 'red',
-      detail: `nothing keeps clients off ${move.from}, should it come back: no front door, no fence command, no directory that it is unbound in`,
-      remedy:
-        'Add a proxy to `rehome`, or a `fence` command, or a `directory` to the pair; or make sure by hand that it stays down, and say so with --reason.',
-    },
-  ];
-}
-
-async function directoryFinding({ directory, pair }: TakeOver): Promise<Finding[]> {
-  if (directory === undefined) return [];
-  const title = 'directory: can be changed';
-  try {
-    await directory.tryWrite();
-    return [{ id: 'directory.writes', title, state: 'green', detail: pair.directory ?? '', remedy: '' }];
-  } catch (error) {
-    return [red('directory.writes', title, error)];
-  }
-}
-
-async function doorFinding({ rehomes }: TakeOver): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  for (const one of rehomes.filter(({ holds }) => holds)) {
-    try {
-      const state = await one.state();
-      findings.push({
-        id: 'door',
-        title: 'front door: runs',
-        state: state === undefined ? 'amber' : 'green',
-        detail:
-          state === undefined
-            ? `${one.name} does not run; the plan starts it`
-            : `${one.name} is ${state.mode}${state.mode === 'closed' ? '' : ` to ${state.server}`}`,
-        remedy: state === undefined ? 'Start it before, so that clients have it: understudy proxy PAIR' : '',
-      });
-    } catch (error) {
-      findings.push(red('door', 'front door: runs', error));
-    }
-  }
-  return findings;
 }
 
 async function liveFinding({ ports, move }: TakeOver, kind: 'failover' | 'switchover'): Promise<Finding[]> {
@@ -188,35 +167,7 @@ async function liveFinding({ ports, move }: TakeOver, kind: 'failover' | 'switch
   ];
 }
 
-async function warmFinding({ ports, move }: TakeOver): Promise<Finding[]> {
+async function warmFinding({ ports, move, pair }: TakeOver): Promise<Finding[]> {
   const status = await ports.warm(move.pair)?.status();
-  if (status === undefined || status.source !== move.from) return [];
-  const held = status.held.map(({ account }) => account);
-  const isWell = status.phase !== 'stalled' && held.length === 0;
-  return [
-    {
-      id: 'standby.warm',
-      title: 'standby: warm',
-      state: isWell ? 'green' : 'amber',
-      detail:
-        held.length > 0
-          ? `bursts are held back of ${held.slice(0, 5).join(', ')}: those accounts come up as they were before`
-          : `${status.phase}, ${status.accountsBehind} accounts behind`,
-      remedy: isWell
-        ? ''
-        : held.length > 0
-          ? 'Accept them first where they are meant.'
-          : (status.problem?.remedy ?? ''),
-    },
-  ];
-}
-
-function red(id: string, title: string, error: unknown): Finding {
-  return {
-    id,
-    title,
-    state: 'red',
-    detail: error instanceof UnderstudyError ? `${error.code}: ${error.message}` : messageOf(error),
-    remedy: error instanceof UnderstudyError ? error.remedy : 'See the message.',
-  };
+  return warmFindings(status, { pair: move.pair, wanted: pair.warm, source: move.from });
 }

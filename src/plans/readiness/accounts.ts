@@ -1,7 +1,7 @@
 /** Which accounts a pair is about, and whether the standby has them. */
 import type { Directory } from '../../directory/index.ts';
 import { hasCode } from '../../lib/index.ts';
-import { amber, fromError, green, named, red } from './finding.ts';
+import { amber, fromError, green, NOT_TRIED, named, red } from './finding.ts';
 import type { ReadinessOptions, ReadinessPorts } from './ports.ts';
 import { doveadmClient, type Survey } from './survey.ts';
 import type { Finding } from './types.ts';
@@ -97,9 +97,13 @@ export async function directoryFindings(
     readonly name: string | undefined;
     readonly open: () => Promise<Directory | undefined>;
     readonly accounts: readonly string[];
+    /** They alone are to be moved: it does not do that others are bound. */
+    readonly only?: boolean;
     readonly liveHost: string;
     readonly standbyHost: string;
     readonly hasRehome: boolean;
+    /** False: the right to write is not tried, for that is writing. Default: true. */
+    readonly write?: boolean;
   },
   options: ReadinessOptions,
 ): Promise<Finding[]> {
@@ -134,11 +138,12 @@ export async function directoryFindings(
   const others = new Set(there);
   const elsewhere = place.accounts.filter((account) => !bindings.has(account));
   const already = elsewhere.filter((account) => others.has(account));
-  if (here.length === 0) {
+  const moves = place.only ? place.accounts.length - elsewhere.length : here.length;
+  if (moves === 0) {
     findings.push(
       red(
         bound,
-        `no account is bound to ${place.liveHost}`,
+        `${place.only ? `none of ${named(place.accounts)}` : 'no account'} is bound to ${place.liveHost}: nobody would be bound anew`,
         'Check `serverAttribute` and `accountFilter` of the directory, and that the attribute holds exactly the `host` of the server.',
       ),
     );
@@ -151,6 +156,7 @@ export async function directoryFindings(
       ),
     );
   } else findings.push(green(bound, `${here.length} accounts are bound to ${place.liveHost}`));
+  if (place.write === false) return [...findings, amber(rights, ...NOT_TRIED)];
   try {
     await directory.tryWrite(options.signal);
     findings.push(green(rights, 'wrote to an entry what it says already'));

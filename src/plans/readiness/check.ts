@@ -113,8 +113,8 @@ export async function checkPair(
     ),
     check('hooks', 'commands of the pair can be run', () => hookFindings(pair)),
     check('journal', `${source}: its journal is not behind`, () => journalFindings(ports, source)),
-    check('standby.warm', 'the standby is kept warm', () =>
-      warmFindings(ports, { pair: name, wanted: pair.warm, source }),
+    check('standby.warm', 'the standby is kept warm', async () =>
+      warmFindings(await ports.warm(name), { pair: name, wanted: pair.warm, source }),
     ),
     check('disk', 'the journal has room', () => diskFindings(ports, [source])),
   ]);

@@ -26,6 +26,12 @@ export function fromError(subject: Subject, error: unknown, state: 'amber' | 're
   return { ...subject, state, detail: `${error.code}: ${messageOf(error)}`, remedy: error.remedy };
 }
 
+/** Detail and remedy of what a dry run leaves out. */
+export const NOT_TRIED: readonly [string, string] = [
+  'not tried in a dry run, for it would be written to',
+  'Try it: understudy check PAIR',
+];
+
 /** At most five of them by name: `user0001, user0002 and 8 more`. */
 export function named(list: readonly string[]): string {
   const shown = list.slice(0, 5).join(', ');

@@ -3,6 +3,7 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkSecrets } from '../../config/index.ts';
 import { bytes, duration, hasCode, messageOf } from '../../lib/index.ts';
+import type { WarmStatus } from '../../workloads/mail/warm/index.ts';
 import { amber, fromError, green, named, red } from './finding.ts';
 import type { ReadinessPorts } from './ports.ts';
 import type { Finding } from './types.ts';
@@ -142,14 +143,16 @@ export async function journalFindings(ports: ReadinessPorts, server: string): Pr
   return [lagMs > LAG_AMBER_MS ? amber(subject, behind, remedy) : green(subject, behind)];
 }
 
-/** Is the standby as warm as the pair asks for? Nothing for a pair that does not. */
-export async function warmFindings(
-  ports: ReadinessPorts,
+/**
+ * Is the standby as warm as the pair asks for? Nothing for a pair that does not. Never red: a takeover restores what is not there yet. Pure.
+ * `status`: undefined where nothing keeps it warm.
+ */
+export function warmFindings(
+  status: WarmStatus | undefined,
   place: { readonly pair: string; readonly wanted: boolean; readonly source: string },
-): Promise<Finding[]> {
+): Finding[] {
   if (!place.wanted) return [];
   const subject = { id: 'standby.warm', title: 'the standby is kept warm' };
-  const status = await ports.warm(place.pair);
   if (status === undefined) {
     return [
       amber(
@@ -169,14 +172,14 @@ export async function warmFindings(
     return [
       amber(
         subject,
-        `bursts of removals are held back in ${named(held.map(({ account }) => account))}`,
+        `bursts of removals are held back in ${named(held.map(({ account }) => account))}: after a failover those are as they were before`,
         `If they are right: understudy standby accept ${place.pair}; if not, restore those accounts on the live server.`,
       ),
     ];
   }
   if (phase === 'stalled') {
     return [
-      red(
+      amber(
         subject,
         problem === undefined ? 'it takes nothing' : `${problem.code}: ${problem.message}`,
         problem?.remedy ?? 'See understudy status.',

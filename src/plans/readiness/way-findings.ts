@@ -17,8 +17,14 @@ function proxiesOf(pair: PairConfig): readonly ProxyEntry[] {
 
 /** Does the front door run and lead to the server that acts? Where it does not run, could it? */
 export async function doorFindings(
-  ports: ReadinessPorts,
-  place: { readonly name: string; readonly pair: PairConfig; readonly acting: string },
+  ports: Pick<ReadinessPorts, 'doorStats'>,
+  place: {
+    readonly name: string;
+    readonly pair: PairConfig;
+    readonly acting: string;
+    /** Whoever asks goes on to lead it where it belongs. */
+    readonly isSetRight?: boolean;
+  },
 ): Promise<Finding[]> {
   const subject = { id: 'door', title: 'the front door leads to the acting server' };
   const proxies = proxiesOf(place.pair);
@@ -39,8 +45,9 @@ export async function doorFindings(
       state.mode === 'closed'
         ? 'closed'
         : `${state.mode === 'hold' ? 'on hold for' : 'open to'} ${state.server}`;
+    const misled = place.isSetRight ? amber : red;
     return [
-      red(
+      misled(
         subject,
         `it is ${is}; ${place.acting} acts`,
         `A plan that was interrupted leaves it so: understudy plan list ${place.name}, then plan resume or plan rollback.`,
@@ -183,17 +190,21 @@ export function modeFindings({ failover }: PairConfig): Finding[] {
 }
 
 /** Something must keep clients off the old server; the design refuses a failover without. Pure. */
-export function fenceFinding(pair: PairConfig): Finding {
+export function fenceFinding(pair: PairConfig, options: { readonly someAccounts?: boolean } = {}): Finding {
   const subject = { id: 'fence', title: 'the old server can be fenced' };
-  const ways = [
-    ...(proxiesOf(pair).length > 0 ? ['the front door is closed to it'] : []),
-    ...pair.fence.map(({ run }) => `command ${run[0]}`),
-  ];
+  // The front door and commands know no accounts.
+  const ways = options.someAccounts
+    ? []
+    : [
+        ...(proxiesOf(pair).length > 0 ? ['the front door is closed to it'] : []),
+        ...pair.fence.map(({ run }) => `command ${run[0]}`),
+      ];
   const unbound = pair.directory !== undefined && pair.failover.unbind;
   if (ways.length > 0) {
     return green(subject, [...ways, ...(unbound ? ['unbound in the directory'] : [])].join(', '));
   }
-  const remedy = 'Add a proxy to `rehome`, or a `fence` command (power off, firewall), to the pair.';
+  const remedy =
+    'Add a proxy to `rehome`, or a `fence` command (power off, firewall), or a `directory` to the pair; or make sure by hand that it stays down, and say so with --reason.';
   if (unbound) {
     return amber(
       subject,

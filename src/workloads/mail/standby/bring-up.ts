@@ -39,7 +39,7 @@ export async function bringUp(
 
   const bring = async (account: string) => {
     await server.pool.use(account, async (connection) => {
-      features ??= featuresOf(connection, server.doveadm, account).catch((error: unknown) => {
+      features ??= featuresOf(connection, server.doveadm, account, request.dryRun).catch((error: unknown) => {
         // The next account may be able to tell.
         features = undefined;
         throw error;

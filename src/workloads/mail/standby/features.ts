@@ -11,14 +11,17 @@ import type { NotKept, TargetFeatures } from './types.ts';
 /** One account may be broken or absent; so many of them are not by chance. */
 const TRIED_MOST = 5;
 
-/** Refusals that another account need not meet. */
-const OF_THE_ACCOUNT: ReadonlySet<string> = new Set([
-  'MAIL_AUTH_FAILED',
-  'MAIL_SECRET_EXPIRED',
-  'MAIL_ACCOUNT_REFUSED',
-  'MAIL_UNAVAILABLE',
-  'MAIL_CONNECTION_LOST',
-  'MAIL_COMMAND_REFUSED',
+/** Failures that another account would meet too. Anything else may be for the account's sake: what is broken breaks in many ways. */
+const OF_THE_SERVER: ReadonlySet<string> = new Set([
+  'MAIL_UNREACHABLE',
+  'MAIL_NO_ANSWER',
+  'MAIL_TLS_NOT_OFFERED',
+  'MAIL_TLS_FAILED',
+  'MAIL_TLS_UNVERIFIED',
+  'MAIL_LOGIN_DISABLED',
+  'MAIL_DOVEADM_UNREACHABLE',
+  'MAIL_DOVEADM_REFUSED',
+  'MAIL_DOVEADM_PROTOCOL_ERROR',
 ]);
 
 /**
@@ -90,7 +93,7 @@ export async function asSomeAccount<T>(
 
 /** Another account may be better off. */
 export function isOfTheAccount(error: unknown): boolean {
-  return error instanceof UnderstudyError && OF_THE_ACCOUNT.has(error.code);
+  return error instanceof UnderstudyError && !OF_THE_SERVER.has(error.code);
 }
 
 /**
