@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineOperation } from '../operation.ts';
 import { resolveAt } from './moment.ts';
-import { account, at, count, lsn, mailbox, problems, server } from './shapes.ts';
+import { account, at, count, lsn, mailbox, onlyThere, problems, server } from './shapes.ts';
 
 /** What was done on another server than the one whose replica it is. */
 const broughtUp = z.object({
@@ -43,6 +43,7 @@ const broughtUp = z.object({
     )
     .readonly()
     .describe('Identity that that server cannot keep.'),
+  onlyThere,
 });
 
 export const restore = defineOperation({
@@ -159,12 +160,13 @@ export const restore = defineOperation({
         kept,
         repaired,
         notKept,
+        onlyThere,
         accounts: done,
         mailboxes,
         flagsSet,
         ...report
       } = await core.mail.bringUp(input.server, input.to, request, context);
-      const standby = { accounts: done, mailboxes, flagsSet, kept, repaired, notKept };
+      const standby = { accounts: done, mailboxes, flagsSet, kept, repaired, notKept, onlyThere };
       return { server: input.server, to: input.to, mailboxes: [], ...report, standby };
     }
     const report = await core.mail.restore(

@@ -16,6 +16,14 @@ export const count = z.int().nonnegative();
 /** A moment that was asked for, as found: the last commit at or before it. `time` is RFC 3339. */
 export const moment = z.object({ lsn, time: z.string().optional() });
 
+/** Of another server than the one whose replica it is. */
+export const onlyThere = z
+  .array(z.object({ account: z.string(), messages: count }))
+  .readonly()
+  .describe(
+    'Accounts that the replica has no more, and whose mail that server still holds: left as they are.',
+  );
+
 export const problems = z
   .array(
     z.object({

@@ -3,7 +3,7 @@ import { serverNamed } from '../../config/index.ts';
 import type { VerifyRequest } from '../../workloads/mail/index.ts';
 import { defineOperation } from '../operation.ts';
 import { resolveAt } from './moment.ts';
-import { account, at, count, lsn, problems, server } from './shapes.ts';
+import { account, at, count, lsn, onlyThere, problems, server } from './shapes.ts';
 
 export const verify = defineOperation({
   name: 'verify',
@@ -56,6 +56,7 @@ export const verify = defineOperation({
       )
       .readonly(),
     differenceCount: count,
+    onlyThere: onlyThere.optional(),
     problems,
   }),
   positional: ['server'],

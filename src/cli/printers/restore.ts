@@ -34,6 +34,7 @@ function printStandby({
   kept,
   repaired,
   notKept,
+  onlyThere,
 }: NonNullable<Outputs['restore']['standby']>): string {
   const lines = [
     `${counted(accounts, 'account')}, ${counted(mailboxes, 'mailbox', 'mailboxes')}, flags of ${counted(flagsSet, 'message')} set`,
@@ -55,8 +56,14 @@ function printStandby({
           `not kept: ${[account, mailbox, what].filter(Boolean).join(' ')}: ${why}`,
       ),
     ),
+    ...some(onlyThere.map(({ account, messages }) => onlyThereLine(account, messages))),
   ];
   return lines.map((line) => `  ${visible(line)}\n`).join('');
+}
+
+/** Of an account that the replica has no more. */
+export function onlyThereLine(account: string, messages: number): string {
+  return `only there: ${account}, which the replica has no more: ${counted(messages, 'message')}, left as they are`;
 }
 
 function some(lines: readonly string[]): string[] {

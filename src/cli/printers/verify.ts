@@ -1,6 +1,7 @@
 import type { Outputs } from '../../api/index.ts';
 import { counted, number, visible } from '../../lib/index.ts';
 import { placeOf, printProblems } from './problems.ts';
+import { onlyThereLine } from './restore.ts';
 
 const SHOWN_MAX = 50;
 
@@ -27,6 +28,9 @@ export function printVerify(output: Outputs['verify']): string {
     `certificate: lsn:${certificate.lsn} of journal ${certificate.journalId}, as of ${certificate.asOf}, compared ${certificate.comparedAt}\n`,
     `  ${compared}\n  digest ${certificate.digest}\n`,
     setRight(output),
+    (output.onlyThere ?? [])
+      .map(({ account, messages }) => `  ${visible(onlyThereLine(account, messages))}\n`)
+      .join(''),
     printProblems(output.problems),
   ].join('');
 }

@@ -154,8 +154,16 @@ export interface Certificate {
   readonly digest: string;
 }
 
+/** An account that the replica has no more, and whose mail another server still holds. */
+export interface OnlyThere {
+  readonly account: string;
+  readonly messages: number;
+}
+
 export interface VerifyReport {
   readonly equal: boolean;
+  /** Of another server, compared as a whole. No differences: nobody asked for their removal. */
+  readonly onlyThere?: readonly OnlyThere[];
   readonly certificate: Certificate;
   /** At most the first 1,000; `differenceCount` counts all. */
   readonly differences: readonly Difference[];

@@ -145,7 +145,7 @@ export const verify: PlanStep<TakeOver> = {
   sentence: ({ move }) => `Compare UIDs, flags, dates and sampled bodies of ${move.to} with the replica`,
   isDone: async (_, io) => recall(io, 'deep') !== undefined,
   async run(context, io) {
-    const { ports, place } = context;
+    const { ports, place, move } = context;
     const at = recall(io, 'at') ?? (await momentOf(context));
     const reports = [];
     for (const account of (await someAccountsOf(context, at.lsn)) ?? [undefined]) {
@@ -166,6 +166,11 @@ export const verify: PlanStep<TakeOver> = {
     if (count > 0) {
       io.note(
         `${counted(count, 'difference')} between ${context.move.to} and the replica of ${context.move.from}: what people have changed since, or what is wrong; the report lists them`,
+      );
+    }
+    for (const { account, messages } of reports.flatMap(({ onlyThere = [] }) => onlyThere).slice(0, 100)) {
+      io.note(
+        `${account} is no account of ${move.from} any more: ${counted(messages, 'message')} stay on ${move.to} as they are`,
       );
     }
     await remember(io, 'deep', {

@@ -9,6 +9,7 @@ import { AccountBringUp } from './account.ts';
 import { BegunAnew } from './begin-anew.ts';
 import { featuresOf } from './features.ts';
 import { Costs } from './feeder.ts';
+import { accountsOnlyThere } from './only-there.ts';
 import { Tally } from './tally.ts';
 import { openTarget } from './target.ts';
 import type { BringUpReport, BringUpRequest, StandbyDeps, TargetFeatures } from './types.ts';
@@ -87,6 +88,15 @@ export async function bringUp(
     const connections = request.connections ?? config.shadow.connections;
     await Promise.all(Array.from({ length: Math.min(connections, waiting.length) }, work));
     const { notKept = [] } = (await features) ?? {};
+    const isWhole = request.accounts === undefined && request.since === undefined;
+    const onlyThere = isWhole
+      ? await accountsOnlyThere(server, catalog, wanted.at, signal).catch((error: unknown) => {
+          signal?.throwIfAborted();
+          // What was done stands; that they could not be looked for is the server's fault, not an account's.
+          tally.problems.push(problemOf('', error));
+          return [];
+        })
+      : [];
     return {
       at: wanted.at,
       dryRun: request.dryRun ?? false,
@@ -100,6 +110,7 @@ export async function bringUp(
       kept: tally.kept,
       repaired: tally.repaired,
       notKept: [...notKept, ...tally.notKept],
+      onlyThere,
       elapsedMs: tally.elapsedMs,
       problems: tally.problems,
     };

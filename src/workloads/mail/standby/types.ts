@@ -6,7 +6,9 @@ import type { VaultReader } from '../../../catalog/index.ts';
 import type { MailServerConfig } from '../../../config/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import type { Clock, Log } from '../../../lib/index.ts';
-import type { Problem } from '../types.ts';
+import type { OnlyThere, Problem } from '../types.ts';
+
+export type { OnlyThere };
 
 /** The replica of `source`, read beside its writer, and another mail server that is to hold the same. */
 export interface StandbyDeps {
@@ -119,6 +121,8 @@ export interface BringUpReport {
   readonly kept: readonly KeptAside[];
   readonly repaired: readonly Repair[];
   readonly notKept: readonly NotKept[];
+  /** Left as they are, and named where every account was brought up. */
+  readonly onlyThere: readonly OnlyThere[];
   readonly elapsedMs: number;
   readonly problems: readonly Problem[];
 }

@@ -2,7 +2,9 @@
 import type { ActionOptions, VerifyReport, VerifyRequest } from '../types.ts';
 import { verifyMail } from '../verify/index.ts';
 import { isKept, nameOnTarget } from './names.ts';
+import { accountsOnlyThere } from './only-there.ts';
 import { namesOf } from './quick.ts';
+import { openTarget } from './target.ts';
 import type { StandbyDeps } from './types.ts';
 
 /**
@@ -22,7 +24,7 @@ export async function verifyAgainst(
       : [request.account];
   const rules =
     accounts.length === 0 ? { separator: null, prefix: '' } : await namesOf(deps, accounts, options.signal);
-  return verifyMail(
+  const report = await verifyMail(
     {
       server: target,
       config,
@@ -41,4 +43,11 @@ export async function verifyAgainst(
     { ...request, at },
     options,
   );
+  if (request.account !== undefined) return report;
+  const there = openTarget(deps, options.signal);
+  try {
+    return { ...report, onlyThere: await accountsOnlyThere(there, reader.catalog, at, options.signal) };
+  } finally {
+    there.close();
+  }
 }
