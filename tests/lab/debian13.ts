@@ -12,18 +12,23 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { haveApt } from '../../src/demo/dovecot/packages.ts';
+import { systemClock } from '../../src/lib/index.ts';
 
 /** Belongs to the name of the folder: another makeup gets another one. */
 const MAKEUP = 1;
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const MINUTES_MS = 60_000;
+/** So long nobody tries again what failed: every test file would wait for the same mirror. */
+const FAILED_FOR_MS = 10 * MINUTES_MS;
 
 export interface Debian13 {
   /** `program` with `args`, for `spawn`; its process is the program's own. */
@@ -74,16 +79,33 @@ function rootWith(packages: readonly string[]): string {
   mkdirSync(cache, { recursive: true });
   return underLock(join(cache, 'lock'), () => {
     if (existsSync(root)) return root;
+    const failed = `${root}.failed`;
+    const known = failureIn(failed);
+    if (known !== undefined) throw new Error(known);
+    // Whoever made one was killed, for the lock is ours.
+    for (const name of readdirSync(cache).filter((one) => one.includes('.making-'))) {
+      rmSync(join(cache, name), { recursive: true, force: true });
+    }
     const making = mkdtempSync(`${root}.making-`);
     try {
       process.stderr.write(`Unpacking ${packages.join(' ')} of Debian 13 into ${root}\n`);
       unpack(packages, making);
       renameSync(join(making, 'root'), root);
       return root;
+    } catch (error) {
+      writeFileSync(failed, (error as Error).message);
+      throw error;
     } finally {
       rmSync(making, { recursive: true, force: true });
     }
   });
+}
+
+function failureIn(file: string): string | undefined {
+  if (!existsSync(file)) return undefined;
+  return systemClock.wallMs() - statSync(file).mtimeMs < FAILED_FOR_MS
+    ? readFileSync(file, 'utf8')
+    : undefined;
 }
 
 /** Test files run side by side: one makes it, the others wait. The lock is that of the open file, which we share with flock(1). */
@@ -139,8 +161,10 @@ function privateApt(folder: string): string[] {
     'Dir::Cache': join(folder, 'cache'),
     'Dir::Log': folder,
     'Acquire::Languages': 'none',
-    'Acquire::Retries': '2',
-    'Acquire::http::Timeout': '20',
+    'Acquire::Retries': '1',
+    'Acquire::http::Timeout': '15',
+    // Of the machine's own release.
+    'APT::Default-Release': '',
     'APT::Install-Recommends': 'false',
     // The folder may lie where only root may look.
     'APT::Sandbox::User': 'root',

@@ -4,10 +4,11 @@ import type { DovecotRelease } from './dovecot.ts';
 import { configuration24 } from './dovecot24-configuration.ts';
 import { requirePackages } from './packages.ts';
 
+// The machine may be in any zone, and dates are told in it.
+const PACKAGES = ['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'tzdata'];
+
 // Debian's 2.3 brings the users of Dovecot's own processes.
-const found =
-  requirePackages(['dovecot-core']) ??
-  debian13(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd'], ['dovecot', '--version']);
+const found = requirePackages(['dovecot-core']) ?? debian13(PACKAGES, ['dovecot', '--version']);
 
 /** The reason to skip where it cannot be had, else false: made for the `skip` option of a test. */
 export const dovecot24Missing: string | false = typeof found === 'string' ? found : false;

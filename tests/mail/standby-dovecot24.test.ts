@@ -81,12 +81,28 @@ describe('a standby of another release', { skip }, () => {
     }
   }
 
-  it('may keep its mail in another format', async (t) => {
+  it('may keep its mail in another format, and follows', async (t) => {
     const world = await start(t, { live: '2.3', standby: '2.4', format: 'maildir', standbyFormat: 'mdbox' });
-    await fillAccount(world.lab, world.lab.dovecot.accounts[0] as string);
+    const [account] = world.lab.dovecot.accounts as [string];
+    await fillAccount(world.lab, account);
     await world.lab.shadow();
     await world.bringUpWell();
     await world.assertSame();
+
+    const client = await ImapClient.open(world.lab.dovecot, account);
+    await client.append('INBOX', mail('later'), { flags: ['$Late'] });
+    await client.select('Work');
+    await client.store('1,3', '+FLAGS', ['\\Answered', 'New']);
+    await client.expunge('4');
+    await client.rename('Work/Deep', 'Deep');
+    await client.delete('Empty');
+    await client.unsubscribe('Work');
+    await client.close();
+    await world.lab.shadow();
+    const report = await world.bringUpWell();
+    assert.deepEqual(report.kept, []);
+    await world.assertSame();
+    await assertModSeqs(world, account);
   });
 });
 
