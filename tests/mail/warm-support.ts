@@ -19,7 +19,7 @@ import {
 } from '../../src/workloads/mail/index.ts';
 import { bringUp } from '../../src/workloads/mail/standby/index.ts';
 import { startWarm, type WarmDeps, type WarmEngine } from '../../src/workloads/mail/warm/index.ts';
-import { type Dovecot, type DovecotOptions, startDovecot } from '../lab/dovecot.ts';
+import { type Dovecot, type DovecotOptions, type DovecotRelease, startDovecot } from '../lab/dovecot.ts';
 import { compareDumps, dumpAccount } from '../lab/imap-check.ts';
 import { temporaryDirectory } from '../lab/temp.ts';
 
@@ -34,6 +34,8 @@ export interface WarmLabOptions extends DovecotOptions {
   /** The configuration lets a service take a free port. */
   readonly listen?: boolean;
   readonly standbyFormat?: DovecotOptions['format'];
+  /** Default: that of the live server. */
+  readonly standbyRelease?: DovecotRelease;
 }
 
 export class WarmLab {
@@ -52,9 +54,14 @@ export class WarmLab {
   static async start(t: TestContext, options: WarmLabOptions = {}): Promise<WarmLab> {
     const common = { fsync: 'never', ...options } as const;
     const format = options.standbyFormat ?? options.format;
+    const release = options.standbyRelease ?? options.release;
     const [live, standby] = await Promise.all([
       startDovecot(common),
-      startDovecot({ ...common, ...(format === undefined ? {} : { format }) }),
+      startDovecot({
+        ...common,
+        ...(format === undefined ? {} : { format }),
+        ...(release === undefined ? {} : { release }),
+      }),
     ]);
     try {
       return new WarmLab(t, live, standby, options);

@@ -8,20 +8,27 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../../src/lib/index.ts';
+import { dovecot24, dovecot24Missing } from '../lab/dovecot24.ts';
 import { connectImap } from '../lab/imap-check.ts';
 import { RandomDay } from './random-day.ts';
 import { serversMissing } from './support.ts';
-import { LIVE, loginOf, PAIR, until, WarmLab } from './warm-support.ts';
+import { LIVE, loginOf, PAIR, until, WarmLab, type WarmLabOptions } from './warm-support.ts';
 
 const rounds = Number(process.env['UNDERSTUDY_DAY_ROUNDS'] ?? 6);
 
+const days: readonly [string, string | false, () => WarmLabOptions][] = [
+  ['maildir', false, () => ({ format: 'maildir' })],
+  ['mdbox', false, () => ({ format: 'mdbox' })],
+  ['a 2.4', dovecot24Missing, () => ({ format: 'maildir', standbyRelease: dovecot24() })],
+];
+
 describe('a warm standby', { skip: serversMissing }, () => {
-  for (const format of ['maildir', 'mdbox'] as const) {
-    it(`follows a random day and is equal at quiet points: ${format}`, async (t) => {
+  for (const [name, skip, options] of days) {
+    it(`follows a random day and is equal at quiet points: ${name}`, { skip }, async (t) => {
       const seed = process.env['UNDERSTUDY_SEED'] ?? String(Math.floor(Math.random() * 1e9));
       t.diagnostic(`UNDERSTUDY_SEED=${seed}`);
       // Bursts have tests of their own; here nothing is to be held.
-      const lab = await WarmLab.start(t, { accounts: 2, format, burstLeast: 100_000 });
+      const lab = await WarmLab.start(t, { accounts: 2, burstLeast: 100_000, ...options() });
       const day = await RandomDay.begin(lab.live, seed, { renameInbox: false });
       lab.after(() => day.end());
       const random = new Random(seed);
