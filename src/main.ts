@@ -7,6 +7,7 @@ import { enableCompileCache } from 'node:module';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { Adapters, ThreadStart } from './api/index.ts';
 import type { DirectoryConfig } from './config/index.ts';
+import type { Log } from './lib/index.ts';
 
 // Compiled code is kept between runs: a command starts in half the time.
 enableCompileCache();
@@ -76,11 +77,12 @@ const adapters: Adapters = {
   },
 };
 
-async function openDirectory(config: DirectoryConfig) {
+async function openDirectory(config: DirectoryConfig, log: Log) {
   const { ldapDirectory } = await import('./directory/index.ts');
   const { bindDn, bindSecret, ca, ...rest } = config;
   return ldapDirectory({
     ...rest,
+    log,
     ...(bindDn === undefined ? {} : { bindDn }),
     ...(bindSecret === undefined ? {} : { bindSecret: bindSecret.reveal() }),
     ...(ca === undefined ? {} : { caFile: ca }),

@@ -54,7 +54,7 @@ export interface Adapters {
   /** @throws CATALOG_VAULT_MISSING, CATALOG_MISSING, JOURNAL_… */
   openReader(place: VaultPlace): Promise<VaultReader>;
   mail(): Promise<MailWorkload>;
-  openDirectory(config: DirectoryConfig): Promise<Directory>;
+  openDirectory(config: DirectoryConfig, log: Log): Promise<Directory>;
   /** The control journal, for its one writer. @throws CONTROL_LOCKED, CONTROL_UNWRITABLE, CONTROL_DAMAGED, JOURNAL_… */
   openControl(config: Config, log: Log): Promise<ControlJournal>;
   /** Where there is no control journal yet it reads as empty. @throws CONTROL_DAMAGED, JOURNAL_… */

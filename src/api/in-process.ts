@@ -59,7 +59,7 @@ export function inProcessCore(parts: CoreParts): Core {
     },
     async pairDirectory(pair) {
       const directory = config.directories[pairNamed(config, pair).directory ?? ''];
-      return directory === undefined ? undefined : adapters.openDirectory(directory);
+      return directory === undefined ? undefined : adapters.openDirectory(directory, log.child({ pair }));
     },
     mail: {
       shadowOnce: (server, options) =>
@@ -271,10 +271,14 @@ export async function mailDeps(parts: CoreParts, server: string, vault: Vault): 
     ...(directoryConfig === undefined
       ? {}
       : {
-          directory: boundAccounts(await adapters.openDirectory(directoryConfig), config, server, () =>
-            vault.catalog
-              .accounts()
-              .flatMap(({ account, goneLsn }) => (goneLsn === undefined ? [account] : [])),
+          directory: boundAccounts(
+            await adapters.openDirectory(directoryConfig, serverLog),
+            config,
+            server,
+            () =>
+              vault.catalog
+                .accounts()
+                .flatMap(({ account, goneLsn }) => (goneLsn === undefined ? [account] : [])),
           ),
         }),
   };

@@ -66,12 +66,17 @@ export async function* entriesIn(
   });
   for await (const { searchEntries, searchReferences } of pages) {
     signal?.throwIfAborted();
-    if (searchReferences.length > 0) {
+    // Accounts are listed again and again; it is the same every time.
+    if (searchReferences.length > 0 && !told.has(options)) {
+      told.add(options);
       log?.warn({ url, baseDn, elsewhere: searchReferences }, 'accounts in other directories are not seen');
     }
     yield* searchEntries;
   }
 }
+
+/** Directories of which it was told that they refer elsewhere. */
+const told = new WeakSet<LdapOptions>();
 
 function* filters(
   options: LdapOptions,
