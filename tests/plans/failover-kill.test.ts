@@ -14,6 +14,7 @@ const failoverSteps = [
   'assess',
   'close-door',
   'unbind',
+  'end-sessions',
   'finish',
   'certify',
   'rebind',

@@ -219,7 +219,8 @@ export async function quickCertificate(
 ) {
   const { ports, place } = context;
   const isHeld = new Set(held.map(({ account }) => account));
-  const all = (await accountsOf(context, at.lsn)).filter((account) => !isHeld.has(account));
+  const named = only !== undefined && earlier === undefined ? only : await accountsOf(context, at.lsn);
+  const all = named.filter((account) => !isHeld.has(account));
   const accounts = only === undefined ? all : only.filter((account) => !isHeld.has(account));
   const options = { signal: io.signal, progress: io.progress };
   const compare = async (names: readonly string[], lsn: Lsn): Promise<QuickReport> =>

@@ -89,7 +89,7 @@ export const hold: PlanStep<TakeOver> = {
     const ended = await endSessionsFirmly(context, io);
     const active = recall(io, 'active');
     const alsoActive = 'why' in ended ? undefined : ended.accounts;
-    if (active && alsoActive) {
+    if (active && alsoActive?.some((account) => !active.includes(account))) {
       await remember(io, 'active', [...new Set([...active, ...alsoActive])]);
     }
     return { ...moved, sessionsEnded: !('why' in ended) };
