@@ -30,9 +30,21 @@ const typed: { name: string; argv: string[]; input: object }[] = [
       '-2h',
       '--dry-run',
     ],
-    input: { server: 'mail-a', account: 'alice', mailbox: 'INBOX', uid: '1:3,7', at: '-2h', dryRun: true },
+    input: {
+      server: 'mail-a',
+      account: 'alice',
+      mailbox: 'INBOX',
+      uid: '1:3,7',
+      at: '-2h',
+      dryRun: true,
+      checkBodies: false,
+    },
   },
-  { name: 'restore', argv: ['m', '--at=-2h'], input: { server: 'm', at: '-2h', dryRun: false } },
+  {
+    name: 'restore',
+    argv: ['m', '--at=-2h'],
+    input: { server: 'm', at: '-2h', dryRun: false, checkBodies: false },
+  },
   {
     name: 'history',
     argv: ['m', '--search', '-x', '--limit', '7'],
