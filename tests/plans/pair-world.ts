@@ -102,7 +102,7 @@ export class World {
           });
     endings.push(() => slapd?.stop());
     const world = new World({ live, standby, slapd, folder, ports }, options);
-    endings.push(() => world.#end());
+    endings.push(() => world.endProcesses());
     return world;
   }
 
@@ -114,7 +114,8 @@ export class World {
     this.config = loadConfig(this.configFile);
   }
 
-  async #end(): Promise<void> {
+  /** The service and the front door, before what they write to goes. May be repeated. */
+  async endProcesses(): Promise<void> {
     await this.#service?.kill9();
     if (this.config.pairs[PAIR]?.rehome.length === 0) return;
     await stopProxy(this.config, PAIR, { clock: systemClock, log: silentLog }).catch(() => {
