@@ -40,6 +40,9 @@ const mark = `UNDERSTUDY_TEST_RUN=${folder}`;
 /** CI repeats the same random days and moments, so that its verdict is about the change; elsewhere every run has its own. */
 const seed = process.env['CI'] ? { UNDERSTUDY_SEED: '20261' } : {};
 
+/** Buffers that are used again are filled with 0xDD in between, also in the processes that tests start. */
+const poison = { UNDERSTUDY_POISON: '1' };
+
 const status = await runTests();
 const left = [...(await leftProcesses()), ...readdirSync(folder).map((name) => `file ${name}`)];
 rmSync(folder, { recursive: true, force: true });
@@ -64,7 +67,7 @@ function runTests(): Promise<number> {
       {
         cwd: root,
         stdio: 'inherit',
-        env: { ...seed, ...process.env, TMPDIR: folder, UNDERSTUDY_TEST_RUN: folder },
+        env: { ...seed, ...poison, ...process.env, TMPDIR: folder, UNDERSTUDY_TEST_RUN: folder },
       },
     );
     const deadline = setTimeout(() => {

@@ -1,5 +1,5 @@
 /** Gathers encoded records and cuts them into frames: a frame holds no commit record, or ends with one. No I/O. */
-import { invariant } from '../lib/index.ts';
+import { invariant, poison } from '../lib/index.ts';
 import { encodedSizeBound, encodeRecord } from './record-codec.ts';
 import type { JournalRecord, Lsn } from './records.ts';
 
@@ -17,8 +17,8 @@ export interface RawFrame {
 
 /** Room beyond the frame's size in a buffer, so that small records seldom need one of their own. */
 const SLACK_BYTES = 4096;
-/** Buffers kept for reuse. */
-const POOL_MAX = 8;
+/** Buffers kept for reuse: as many as the writer lets wait for the disk, and those being filled and written. */
+const POOL_MAX = 24;
 
 interface Arena {
   readonly bytes: Buffer;
@@ -30,6 +30,9 @@ export class FrameBuilder {
   readonly #frameBytes: number;
   readonly #emit: (frame: RawFrame) => void;
   readonly #pool: Buffer[] = [];
+  /** Buffers that hold frames or are being filled, and the most of them since `rest`. */
+  #inUse = 0;
+  #inUseMost = 0;
   #arena: Arena | undefined;
   /** Where the frame under construction begins and ends in the arena. */
   #start = 0;
@@ -90,6 +93,12 @@ export class FrameBuilder {
     return lsn;
   }
 
+  /** Nothing waits: as many buffers as were needed since the last call are kept, those of an earlier rush let go. */
+  rest(): void {
+    this.#pool.length = Math.min(this.#pool.length, this.#inUseMost);
+    this.#inUseMost = this.#inUse;
+  }
+
   /** Closes a frame after the last commit gathered, if there is one; what follows it stays. */
   emitThroughCommit(): void {
     if (this.#commitCount === 0) return;
@@ -130,6 +139,8 @@ export class FrameBuilder {
     const needed = Math.max(this.#frameBytes + SLACK_BYTES, (pending?.length ?? 0) + bound);
     const pooled = needed === this.#frameBytes + SLACK_BYTES ? this.#pool.pop() : undefined;
     const arena = { bytes: pooled ?? Buffer.allocUnsafeSlow(needed), users: 1 };
+    this.#inUse += 1;
+    this.#inUseMost = Math.max(this.#inUseMost, this.#inUse);
     if (current && pending) {
       pending.copy(arena.bytes, 0);
       if (this.#commitCount > 0) this.#commitEnd -= this.#start;
@@ -144,6 +155,10 @@ export class FrameBuilder {
   #leave(arena: Arena): void {
     arena.users -= 1;
     const reusable = arena.bytes.length === this.#frameBytes + SLACK_BYTES;
-    if (arena.users === 0 && reusable && this.#pool.length < POOL_MAX) this.#pool.push(arena.bytes);
+    invariant(arena.users >= 0, 'a frame gives its buffer back once');
+    if (arena.users > 0) return;
+    this.#inUse -= 1;
+    poison(arena.bytes);
+    if (reusable && this.#pool.length < POOL_MAX) this.#pool.push(arena.bytes);
   }
 }

@@ -10,7 +10,7 @@
  *   closed    after `close`.
  */
 import { type Clock, crashPoint, invariant, type Log } from '../lib/index.ts';
-import { COMPRESS_HERE_BYTES_MAX, type Compressed, compress, compressHere } from './compression.ts';
+import { COMPRESS_HERE_BYTES_MAX, type Compressed, compressHere, FrameCompressor } from './compression.ts';
 import { journalErrors, storageError } from './errors.ts';
 import { encodeFrame } from './frame.ts';
 import { FrameBuilder, type RawFrame } from './frame-builder.ts';
@@ -95,6 +95,10 @@ export class JournalWriter {
   /** Closed frames in order; the loop takes from the front. */
   #queue: QueuedFrame[] = [];
   #queuedBytes = 0;
+  /** Those that have nothing to do; made when there are frames for them. */
+  #compressors: FrameCompressor[] = [];
+  /** Whether they had anything to do since the last rest. */
+  #compressed = false;
   #compressing = 0;
   #commits: PendingCommit[] = [];
   #waiters: { resolve(): void; reject(error: unknown): void }[] = [];
@@ -299,11 +303,14 @@ export class JournalWriter {
   }
 
   async #compress(frame: QueuedFrame): Promise<void> {
+    this.#compressed = true;
+    const compressor = this.#compressors.pop() ?? new FrameCompressor(this.#level);
     try {
-      frame.compressed = await compress(frame.raw, this.#level);
+      frame.compressed = await compressor.compress(frame.raw);
     } catch (error) {
       frame.failure = error;
     }
+    this.#compressors.push(compressor);
     this.#compressing -= 1;
     this.#compressNext();
   }
@@ -324,7 +331,10 @@ export class JournalWriter {
     try {
       for (;;) {
         this.#builder.emitThroughCommit();
-        if (this.#queue.length === 0) return;
+        if (this.#queue.length === 0) {
+          this.#rest();
+          return;
+        }
         if (this.#closing && this.#commits.length === 0) return;
         const batch = await this.#nextBatch();
         const commitEnd = await this.#write(batch);
@@ -335,6 +345,16 @@ export class JournalWriter {
     } catch (error) {
       await this.#fail(error);
     }
+  }
+
+  /**
+   * What was needed since the last rest is kept for the next rush, and let go after a time without one: a journal that is quiet holds little memory.
+   * Nothing is queued, so every compressor is here.
+   */
+  #rest(): void {
+    if (!this.#compressed) for (const compressor of this.#compressors.splice(0)) compressor.close();
+    this.#compressed = false;
+    this.#builder.rest();
   }
 
   /** The frames at the front of the queue that are compressed, at least one. */
@@ -483,9 +503,11 @@ export class JournalWriter {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 
+  /** Of frames whose compression is over. Their buffers are not given back: a write that failed may not have ended. */
   #dropQueue(): void {
     this.#queue = [];
     this.#queuedBytes = 0;
+    for (const compressor of this.#compressors.splice(0)) compressor.close();
   }
 
   /** The file's own size is asked for: after a failed write it is not what we counted. */

@@ -19,5 +19,6 @@ export type { JsonValue } from './json.ts';
 export { createLog, type Log, silentLog } from './log.ts';
 export { makeFolder } from './make-folder.ts';
 export { nearest } from './nearest.ts';
+export { poison, poisoning } from './poison.ts';
 export type { Progress, ProgressListener } from './progress.ts';
 export { Random } from './random.ts';

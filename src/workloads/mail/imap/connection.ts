@@ -295,6 +295,11 @@ export class ImapConnection {
     if (set !== '') await this.#wire.ok('UID EXPUNGE', [`UID EXPUNGE ${set}`]);
   }
 
+  /** Gives back the memory of busy times: for a connection that is kept, and may not be used for long. */
+  rest(): void {
+    this.#wire.rest();
+  }
+
   /** Says LOGOUT, waits at most `withinMs` for the answer, and closes. Never rejects. */
   async logout(withinMs = 2_000): Promise<void> {
     const abort = new AbortController();

@@ -29,7 +29,10 @@ export interface FetchOptions {
   readonly onVanished?: (uids: string) => void;
 }
 
-/** While its promise is pending nothing more is read from the server, so memory stays bounded. */
+/**
+ * While its promise is pending nothing more is read from the server, so memory stays bounded. The bytes of the body are
+ * overwritten after it.
+ */
 export type FetchHandler = (message: FetchedMessage) => Promise<void> | undefined | void;
 
 /**

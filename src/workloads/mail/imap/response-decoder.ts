@@ -3,7 +3,7 @@
  * reads into `target()`, says how much came with `wrote`, and takes responses with `next` until there is none.
  *
  * Built so that the bytes of messages are copied once at most. Bytes are read straight into a slab; a literal
- * that fits in it is handed out as a view of the slab. One larger than `ownBytes` gets a buffer of its own size,
+ * that fits in it is handed out as a view of the slab. One larger than `ownBytes` gets a buffer of its own,
  * into which the rest of it is read directly.
  *
  * Modes, and what leaves them:
@@ -12,6 +12,9 @@
  *   grant    a large literal is announced; nothing moves until the owner calls `acceptLiteral`; to `own`
  *   own      bytes go into the literal's own buffer; back to `line` when it is full
  */
+import { poison, poisoning } from '../../../lib/index.ts';
+import { LiteralBuffers } from './literal-buffers.ts';
+
 export interface RawLiteral {
   /** Offset in `RawResponse.bytes` just after the line that announces it. */
   readonly at: number;
@@ -60,6 +63,11 @@ const OPEN_BRACE = 123;
 const NO_LITERALS: readonly RawLiteral[] = [];
 
 const SLABS_RETIRED = 2;
+/** One read after a pause, which is copied. */
+const ASIDE_BYTES = 64 << 10;
+
+/** For all connections of this thread. */
+const literalBuffers = new LiteralBuffers();
 
 export class ResponseDecoder {
   readonly #slabBytes: number;
@@ -82,11 +90,17 @@ export class ResponseDecoder {
    * handed a view of it has been waited for. Fresh memory for every 512 KiB would keep the garbage collector busy.
    */
   readonly #retired: Buffer[] = [];
+  /** For bytes that come after a pause: they are copied to where they belong then. */
+  #aside: Buffer | undefined;
   #mode: 'line' | 'literal' | 'grant' | 'own' = 'line';
   #literals: { at: number; length: number; own: Buffer | undefined }[] = [];
   #literalBytes = 0;
   #own: Buffer | undefined;
   #ownFill = 0;
+  /** Buffers of literals that were handed out since `handled`. */
+  #lent: Buffer[] = [];
+  /** The same for views of slabs; gathered only where they are poisoned. */
+  #lentViews: Buffer[] = [];
 
   constructor(limits: DecoderLimits = {}) {
     this.#slabBytes = limits.slabBytes ?? 512 << 10;
@@ -107,8 +121,15 @@ export class ResponseDecoder {
     return this.#mode !== 'line' || this.#fill > this.#start;
   }
 
-  /** Where the next bytes belong; never empty. */
-  target(): Buffer {
+  /**
+   * Where the next bytes belong; never empty. `held`: nothing is read before what is held was taken with `next`, so
+   * that it need not move to a larger slab to make room.
+   */
+  target(held = false): Buffer {
+    if (held && this.#mode !== 'own' && this.#fill > this.#start) {
+      this.#aside ??= Buffer.allocUnsafeSlow(ASIDE_BYTES);
+      return this.#aside;
+    }
     if (this.#mode === 'own') return (this.#own as Buffer).subarray(this.#ownFill);
     if (this.#start === this.#fill && !this.#shared) {
       this.#start = 0;
@@ -159,7 +180,7 @@ export class ResponseDecoder {
 
   /** The buffer for the announced large literal is allocated now. */
   acceptLiteral(): void {
-    const own = Buffer.allocUnsafeSlow(this.#literalBytes);
+    const own = literalBuffers.take(this.#literalBytes);
     const present = Math.min(this.#fill - this.#scan, own.length);
     this.#slab.copy(own, 0, this.#scan, this.#scan + present);
     // What follows the literal in the slab moves up to the line that announced it.
@@ -170,6 +191,28 @@ export class ResponseDecoder {
     this.#ownFill = 0;
     this.#mode = 'own';
     this.#advanceOwn(present);
+  }
+
+  /** Nobody looks at the responses handed out so far any more: the buffers of their large literals are used again. */
+  handled(): void {
+    if (poisoning) for (const view of this.#lentViews.splice(0)) poison(view);
+    if (this.#lent.length === 0) return;
+    for (const own of this.#lent.splice(0)) literalBuffers.giveBack(own);
+  }
+
+  /** Gives back what a busy connection needed; of use where a handled one now waits for long. */
+  rest(): void {
+    this.#retired.length = 0;
+    this.#aside = undefined;
+    const small = Math.max(64, this.#slabBytes >> 4);
+    if (this.#mode !== 'line' || this.#fill > this.#start || this.#slab.length <= small) return;
+    this.#slab = Buffer.allocUnsafeSlow(small);
+    this.#filled = this.#slab.subarray(0, 0);
+    this.#start = 0;
+    this.#line = 0;
+    this.#scan = 0;
+    this.#fill = 0;
+    this.#shared = false;
   }
 
   /**
@@ -225,10 +268,14 @@ export class ResponseDecoder {
     if (this.#literals.length === 0) return { bytes, start, end, literals: NO_LITERALS };
     const literals: RawLiteral[] = [];
     for (const { at, length, own } of this.#literals) {
-      if (own) literals.push({ at, data: own, resume: at });
-      else {
-        literals.push({ at, data: bytes.subarray(at, at + length), resume: at + length });
+      if (own) {
+        literals.push({ at, data: own, resume: at });
+        this.#lent.push(own);
+      } else {
+        const data = bytes.subarray(at, at + length);
+        literals.push({ at, data, resume: at + length });
         if (length > 0) this.#shared = true;
+        if (poisoning) this.#lentViews.push(data);
       }
     }
     this.#literals = [];
@@ -290,7 +337,7 @@ export class ResponseDecoder {
     while (size - held - wanted < size >> 3) size *= 2;
     this.#retired.push(this.#slab);
     const oldest = this.#retired.length > SLABS_RETIRED ? this.#retired.shift() : undefined;
-    const slab = oldest?.length === size ? oldest : Buffer.allocUnsafeSlow(size);
+    const slab = oldest && oldest.length >= size ? oldest : Buffer.allocUnsafeSlow(size);
     this.#slab.copy(slab, 0, this.#start, this.#fill);
     for (const literal of this.#literals) literal.at -= this.#start;
     this.#scan -= this.#start;

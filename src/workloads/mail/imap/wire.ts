@@ -279,7 +279,7 @@ export class Wire implements ReadTarget {
   // --- receiving
 
   target(): Buffer {
-    return this.#decoder.target();
+    return this.#decoder.target(this.#holding);
   }
 
   wrote(buffer: Uint8Array, count: number): boolean {
@@ -317,10 +317,10 @@ export class Wire implements ReadTarget {
         const wait = this.#dispatch(this.#parser.parse(raw));
         if (this.#failure) return false;
         if (wait) {
-          this.#hold(wait.finally(() => this.#releaseBudget()));
+          this.#hold(wait.finally(() => this.#handled()));
           return false;
         }
-        this.#releaseBudget();
+        this.#handled();
       }
     } catch (error) {
       if (!(error instanceof MalformedResponse)) throw error;
@@ -364,6 +364,16 @@ export class Wire implements ReadTarget {
       if (this.#failure) budget.release(bytes);
       else this.#heldBudget += bytes;
     });
+  }
+
+  /** Gives back the memory of busy times; nothing is awaited now. */
+  rest(): void {
+    this.#decoder.rest();
+  }
+
+  #handled(): void {
+    this.#decoder.handled();
+    this.#releaseBudget();
   }
 
   #releaseBudget(): void {

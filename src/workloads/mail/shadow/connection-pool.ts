@@ -103,6 +103,7 @@ export class ConnectionPool {
       void connection.logout();
       return;
     }
+    connection.rest();
     this.#warm.set(account, connection);
     if (this.#warm.size <= this.#keepWarm) return;
     const [oldest, idle] = this.#warm.entries().next().value as [string, ImapConnection];
