@@ -12,7 +12,6 @@ import { groupMembers } from './process-group.ts';
 describe('startDovecot with a 2.4', { skip: dovecot24Missing }, () => {
   for (const format of ['maildir', 'mdbox', 'sdbox'] as const) {
     it(`serves mail from ${format} and leaves no process, no file and no mount behind`, async (t) => {
-      const mounts = readFileSync('/proc/self/mounts', 'utf8');
       const dovecot = await startDovecot({
         format,
         accounts: ['alice', 'Bob@example.org'],
@@ -55,7 +54,8 @@ describe('startDovecot with a 2.4', { skip: dovecot24Missing }, () => {
       await dovecot.stop();
       assert.deepEqual(groupMembers(pid), []);
       assert.equal(existsSync(dirname(dovecot.configFile)), false);
-      assert.equal(readFileSync('/proc/self/mounts', 'utf8'), mounts);
+      // Other tests mount things of their own.
+      assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), /understudy-lab/);
     });
   }
 
