@@ -63,7 +63,8 @@ for (const [version, skip, release] of releases) {
         return performance.now() - start;
       });
       assert.match(dovecot.log(), /a change of alice was not told/);
-      assert.ok(elapsedMs < 1_500, `ten changes took ${elapsedMs} ms`);
+      // Waits that grow take twelve seconds.
+      assert.ok(elapsedMs < 7_000, `ten changes took ${elapsedMs} ms`);
     });
   });
 }
