@@ -23,18 +23,22 @@ export interface AppendResult {
 /**
  * Appends all messages. With MULTIAPPEND all are stored or none is; without, those before the refused one are,
  * and the error's details say how many (`appended`). Not to be repeated blindly: read what is there first.
+ * `after`: nothing is stored before it resolves; with MULTIAPPEND messages are on their way meanwhile. When it rejects the connection ends.
  */
 export async function appendMessages(
   wire: Wire,
   mailbox: string,
   messages: readonly AppendMessage[],
+  after?: Promise<unknown>,
 ): Promise<AppendResult> {
   if (messages.length === 0) return { count: 0 };
   if (wire.has('MULTIAPPEND')) {
     const parts: CommandPart[] = ['APPEND ', mailboxPart(mailbox)];
     for (const message of messages) parts.push(...messageParts(message));
+    if (after) parts.push({ after });
     return resultOf(messages.length, [await wire.ok('APPEND', parts)]);
   }
+  await after;
   const outcomes = await Promise.allSettled(
     messages.map((message) =>
       wire.command('APPEND', ['APPEND ', mailboxPart(mailbox), ...messageParts(message)]),

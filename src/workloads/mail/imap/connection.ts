@@ -219,8 +219,12 @@ export class ImapConnection {
   }
 
   /** See `appendMessages`: one command for all where the server has MULTIAPPEND. */
-  append(mailbox: string, messages: readonly AppendMessage[]): Promise<AppendResult> {
-    return appendMessages(this.#wire, mailbox, messages);
+  append(
+    mailbox: string,
+    messages: readonly AppendMessage[],
+    after?: Promise<unknown>,
+  ): Promise<AppendResult> {
+    return appendMessages(this.#wire, mailbox, messages, after);
   }
 
   /** `specialUse` is kept only where the server has CREATE-SPECIAL-USE (RFC 6154); true = it was asked for. */

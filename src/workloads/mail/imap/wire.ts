@@ -22,8 +22,15 @@ import { MalformedResponse, ResponseDecoder } from './response-decoder.ts';
 import { type ImapResponse, ResponseParser, type StatusResponse } from './responses.ts';
 import type { ReadTarget } from './socket.ts';
 
-/** Text is sent as it is; bytes are a literal. `wait` = send nothing more before the server's `+`. */
-export type CommandPart = string | { readonly literal: Uint8Array } | 'wait';
+/**
+ * Text is sent as it is; bytes are a literal. `wait` = send nothing more before the server's `+`; `after` = before it resolves, and when
+ * it rejects the command cannot be ended: the connection is.
+ */
+export type CommandPart =
+  | string
+  | { readonly literal: Uint8Array }
+  | { readonly after: Promise<unknown> }
+  | 'wait';
 export type CommandParts = Iterable<CommandPart> | AsyncIterable<CommandPart>;
 
 /** True = taken. A promise = taken, and nothing more is read until it settles. */
@@ -226,7 +233,10 @@ export class Wire implements ReadTarget {
           await this.#awaitContinuation(pending.tag, socket, `${text}\r\n`);
           text = '';
         } else if (typeof part === 'string') text += part;
-        else {
+        else if ('after' in part) {
+          gathered?.flush();
+          await part.after;
+        } else {
           const free = this.#needsNoContinuation(part.literal.length);
           const announced = `${text}{${part.literal.length}${free ? '+' : ''}}\r\n`;
           text = '';

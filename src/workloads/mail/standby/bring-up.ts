@@ -9,6 +9,7 @@ import { AccountBringUp } from './account.ts';
 import { BegunAnew } from './begin-anew.ts';
 import { featuresOf } from './features.ts';
 import { Costs } from './feeder.ts';
+import { Connections, Lanes } from './lanes.ts';
 import { accountsOnlyThere } from './only-there.ts';
 import { Tally } from './tally.ts';
 import { openTarget } from './target.ts';
@@ -36,6 +37,7 @@ export async function bringUp(
   signal?.throwIfAborted();
   const server = openTarget(deps, signal);
   const costs = new Costs();
+  const connections = new Connections(request.connections ?? config.shadow.connections);
   let features: Promise<TargetFeatures> | undefined;
 
   const bring = async (account: string) => {
@@ -50,6 +52,8 @@ export async function bringUp(
           reader,
           connection,
           anew: (work) => server.pool.use(account, work),
+          lanesOf: (own) =>
+            new Lanes({ connections, connect: () => server.pool.connect(account), log: deps.log }, own),
           doveadm: server.doveadm,
           clock,
           at: wanted.at,
@@ -85,8 +89,10 @@ export async function bringUp(
     }
   };
   try {
-    const connections = request.connections ?? config.shadow.connections;
-    await Promise.all(Array.from({ length: Math.min(connections, waiting.length) }, work));
+    const workers = wanted.accounts.flatMap(() =>
+      connections.take() ? [work().finally(() => connections.giveBack())] : [],
+    );
+    await Promise.all(workers);
     const { notKept = [] } = (await features) ?? {};
     const isWhole = request.accounts === undefined && request.since === undefined;
     const onlyThere = isWhole

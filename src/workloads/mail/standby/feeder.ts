@@ -9,13 +9,15 @@ import { mailErrors } from '../errors.ts';
 import type { AppendMessage, AppendResult, ImapConnection } from '../imap/index.ts';
 import { removeMessages } from './aside.ts';
 import { FILLER } from './filler.ts';
+import type { Lanes } from './lanes.ts';
 
 const BATCH_MESSAGES = 500;
 const BATCH_BYTES = 4 * 1024 * 1024;
 /** Fillers of a batch count less: they have no bytes to speak of. */
 const BATCH_ITEMS = 2_000;
-/** Batches on their way at once, per connection. */
+/** Batches on their way at once over one connection; over several there are fewer of each, so that memory stays bounded. */
 const BATCHES_IN_FLIGHT = 3;
+const BATCHES_IN_FLIGHT_OF_EACH = 2;
 /** Fillers are cleared away in between: a Maildir with very many files is slow. */
 const FILLERS_MOST = 20_000;
 
@@ -26,6 +28,8 @@ const FILL_MOST = 4_000;
 export interface FeederTools {
   readonly reader: Pick<VaultReader, 'body'>;
   readonly connection: ImapConnection;
+  /** All that it may be sent over, `connection` among them. */
+  readonly lanes: Pick<Lanes, 'open' | 'grow'>;
   readonly clock: Clock;
   /** Sets the next UID. */
   pin(minNextUid: number): Promise<void>;
@@ -72,6 +76,10 @@ export class Feeder {
   #batchMessages = 0;
   #batchBytes = 0;
   readonly #inFlight = new Set<Promise<void>>();
+  readonly #busy = new Map<ImapConnection, number>();
+  #batches = 0;
+  /** Settles when everything sent before is stored. */
+  #last: Promise<void> = Promise.resolve();
   readonly #fillers: number[] = [];
   /** UIDs that our messages got and must not keep. */
   readonly #misplaced: number[] = [];
@@ -138,23 +146,49 @@ export class Feeder {
     this.#batchMessages = 0;
     this.#batchBytes = 0;
     const messages = await this.#load(batch);
-    while (this.#inFlight.size >= BATCHES_IN_FLIGHT) await Promise.race(this.#inFlight);
+    while (this.#inFlight.size >= this.#inFlightMost) await Promise.race(this.#inFlight);
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#misplaced.length > 0) return;
     crashPoint('standby.append.before');
     const began = this.#tools.clock.monotonicMs();
-    const sent = this.#tools.connection
-      .append(this.#name, messages)
-      .then((result) => this.#stored(batch, result, began))
+    const lane = this.#lane();
+    this.#busy.set(lane, (this.#busy.get(lane) ?? 0) + 1);
+    const before = this.#last;
+    const stored = lane
+      // Over one connection they are stored in their order in any case.
+      .append(this.#name, messages, this.#tools.lanes.open.length > 1 ? before : undefined)
+      .then((result) => this.#stored(batch, result, began));
+    // Also what goes over one connection waits for what may be under way over another.
+    this.#last = Promise.all([before, stored]).then(() => {});
+    this.#last.catch(() => {});
+    const sent = stored
       .catch((error: unknown) => {
         this.#failure ??= error;
       })
-      .finally(() => this.#inFlight.delete(sent));
+      .finally(() => {
+        this.#inFlight.delete(sent);
+        this.#busy.set(lane, (this.#busy.get(lane) ?? 1) - 1);
+      });
     this.#inFlight.add(sent);
     if (this.#fillers.length >= FILLERS_MOST) {
       await this.#settle();
       await this.#clearFillers();
     }
+  }
+
+  get #inFlightMost(): number {
+    const lanes = this.#tools.lanes.open.length;
+    return lanes === 1 ? BATCHES_IN_FLIGHT : lanes * BATCHES_IN_FLIGHT_OF_EACH;
+  }
+
+  /** The one that has the least to do. */
+  #lane(): ImapConnection {
+    this.#batches += 1;
+    // What fits into a few batches is sooner sent than another log-in made.
+    if (this.#batches > BATCHES_IN_FLIGHT) this.#tools.lanes.grow();
+    const [first, ...others] = this.#tools.lanes.open as [ImapConnection, ...ImapConnection[]];
+    const has = (lane: ImapConnection) => this.#busy.get(lane) ?? 0;
+    return others.reduce((least, lane) => (has(lane) < has(least) ? lane : least), first);
   }
 
   /** In the order of the journal, for neighbours share a compressed frame. */

@@ -297,10 +297,12 @@ class MailboxBringUp {
     from: { readonly afterUid: number; readonly next: number; readonly inARow?: boolean },
   ): Promise<void> {
     const { reader, connection, clock, tally, costs, at, signal } = this.#tools;
+    const lanes = this.#tools.lanesOf(connection);
     const feeder = new Feeder(
       {
         reader,
         connection,
+        lanes,
         clock,
         pin: (minNextUid) => this.#pin({ minNextUid }),
         flagsKept: (flags) => this.#flagsKept(open, flags),
@@ -314,17 +316,21 @@ class MailboxBringUp {
       this.#name,
       from.next,
     );
-    let next = from.next;
-    for (let { afterUid } = from; ; ) {
-      const rows = reader.catalog.messages(this.#row.id, { at, afterUid, limit: ROWS_AT_ONCE });
-      for (const row of rows) {
-        signal?.throwIfAborted();
-        await feeder.put(from.inARow ? { ...row, uid: next++ } : row);
+    try {
+      let next = from.next;
+      for (let { afterUid } = from; ; ) {
+        const rows = reader.catalog.messages(this.#row.id, { at, afterUid, limit: ROWS_AT_ONCE });
+        for (const row of rows) {
+          signal?.throwIfAborted();
+          await feeder.put(from.inARow ? { ...row, uid: next++ } : row);
+        }
+        if (rows.length < ROWS_AT_ONCE) break;
+        afterUid = rows.at(-1)?.uid as number;
       }
-      if (rows.length < ROWS_AT_ONCE) break;
-      afterUid = rows.at(-1)?.uid as number;
+      await feeder.end();
+    } finally {
+      await lanes.shrink();
     }
-    await feeder.end();
   }
 
   /**

@@ -5,6 +5,7 @@ import type { Clock } from '../../../lib/index.ts';
 import type { DoveadmClient } from '../doveadm/index.ts';
 import type { ImapConnection, MailboxStatus } from '../imap/index.ts';
 import type { Costs } from './feeder.ts';
+import type { Lanes } from './lanes.ts';
 import type { Tally } from './tally.ts';
 import type { TargetFeatures } from './types.ts';
 
@@ -14,6 +15,8 @@ export interface AccountTools {
   readonly connection: ImapConnection;
   /** Runs `work` over another connection, which did not see what went before. */
   anew<T>(work: (connection: ImapConnection) => Promise<T>): Promise<T>;
+  /** For what is sent over `own` and, when there are connections to spare, over others too. */
+  lanesOf(own: ImapConnection): Lanes;
   readonly doveadm: DoveadmClient | undefined;
   readonly clock: Clock;
   /** The state to reach. */
