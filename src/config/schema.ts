@@ -207,7 +207,9 @@ const shadow = z.strictObject({
     ),
   bandwidth: size()
     .optional()
-    .describe('Bytes per second fetched at most, as in `20MiB`. Default: as fast as the server answers.'),
+    .describe(
+      'Bytes per second fetched at most, as in `20MiB`; of a standby, also those brought to it by `restore --to` and to keep it warm. A failover or switchover does not wait for it. Default: as fast as the server answers.',
+    ),
   burst: z
     .strictObject({
       share: z

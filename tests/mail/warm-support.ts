@@ -34,6 +34,8 @@ export interface WarmLabOptions extends DovecotOptions {
   /** The configuration lets a service take a free port. */
   readonly listen?: boolean;
   readonly standbyFormat?: DovecotOptions['format'];
+  /** Further lines of the standby, not indented. */
+  readonly standbyLines?: readonly string[];
   /** Default: that of the live server. */
   readonly standbyRelease?: DovecotRelease;
 }
@@ -239,6 +241,7 @@ function configuration(
     `    accounts: { list: ${JSON.stringify(live.accounts)} }`,
     `    shadow: { sweep: 500ms, watch: 0, burst: { least: ${options.burstLeast ?? 50} } }`,
     ...server(STANDBY, standby),
+    ...(options.standbyLines ?? []).map((line) => `    ${line}`),
     'pairs:',
     `  ${PAIR}: { live: ${LIVE}, standby: ${STANDBY}, warm: true }`,
     '',

@@ -20,8 +20,11 @@ export function standbyActions({ config, adapters, log }: CoreParts, core: Core)
     { source, target }: StandbyPlace,
     work: (deps: StandbyDeps) => Promise<T>,
   ): Promise<T> => {
-    const targetConfig = serverNamed(asFollowed(config, target), target);
-    checkSecrets(targetConfig);
+    const asConfigured = serverNamed(asFollowed(config, target), target);
+    checkSecrets(asConfigured);
+    // People wait for a plan: it goes as fast as the servers can.
+    const { bandwidth: _, ...shadow } = asConfigured.shadow;
+    const targetConfig = { ...asConfigured, shadow };
     return core.withReader(source, (reader) =>
       work({ source, reader, target, config: targetConfig, clock, log: log.child({ source, target }) }),
     );

@@ -35,11 +35,13 @@ export interface ImapTimeouts {
   readonly idleMs?: number;
 }
 
-/** Lets the owner of several connections hold them back. Both return undefined to go on at once. */
+/** Lets the owner of several connections hold them back. All return undefined to go on at once. */
 export interface Throttle {
   beforeCommand(name: string): Promise<void> | undefined;
   /** Called with the bytes of each read; while the promise is pending nothing more is read. */
   received(bytes: number): Promise<void> | undefined;
+  /** Called with the bytes of each literal, or piece of a large one; while the promise is pending nothing more is sent. */
+  sent(bytes: number): Promise<void> | undefined;
 }
 
 /**

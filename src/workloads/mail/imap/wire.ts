@@ -55,6 +55,9 @@ interface Pending {
 /** Above this a literal is counted in the server's byte budget while it is held. */
 const BUDGET_FROM_BYTES = 1 << 20;
 
+/** Sent at once where the sending is throttled. */
+const THROTTLED_BYTES = 16 << 10;
+
 export interface WireOptions {
   readonly place: string;
   readonly idleMs: number;
@@ -246,7 +249,9 @@ export class Wire implements ReadTarget {
             gathered.flush();
             await this.#awaitContinuation(pending.tag, socket, announced);
           }
-          if (!gathered.bytes(part.literal)) await this.#drained(socket);
+          const { throttle } = this.#options;
+          if (throttle) await this.#sendSlowly(part.literal, gathered, socket, throttle);
+          else if (!gathered.bytes(part.literal)) await this.#drained(socket);
         }
       }
       if (this.#failure) return;
@@ -259,6 +264,23 @@ export class Wire implements ReadTarget {
       // A command that was begun cannot be taken back.
       if (error !== REFUSED_EARLY)
         this.fail(this.#lost(`sending ${pending.name} failed: ${messageOf(error)}`, error));
+    }
+  }
+
+  /** In pieces: no pause between them is so long that the connection looks dead. */
+  async #sendSlowly(
+    literal: Uint8Array,
+    gathered: GatheredWrites,
+    socket: Socket,
+    throttle: Throttle,
+  ): Promise<void> {
+    for (let at = 0; at < literal.length && !this.#failure; at += THROTTLED_BYTES) {
+      const piece = literal.subarray(at, at + THROTTLED_BYTES);
+      if (!gathered.bytes(piece)) await this.#drained(socket);
+      const wait = throttle.sent(piece.length);
+      if (!wait) continue;
+      gathered.flush();
+      await wait;
     }
   }
 

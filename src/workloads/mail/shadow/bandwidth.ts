@@ -1,6 +1,12 @@
-/** Holds reading back so that no more than so many bytes a second come from a server (token bucket of one second). */
+/** Holds connections back so that no more than so many bytes a second come from a server, or go to it (token bucket of one second). */
+import type { MailServerConfig } from '../../../config/index.ts';
 import type { Clock } from '../../../lib/index.ts';
 import type { Throttle } from '../imap/index.ts';
+
+/** One for all connections of a server; undefined where it is not bounded. */
+export function bandwidthOf({ shadow }: MailServerConfig, clock: Clock): Bandwidth | undefined {
+  return shadow.bandwidth === undefined ? undefined : new Bandwidth(clock, shadow.bandwidth);
+}
 
 export class Bandwidth implements Throttle {
   readonly #clock: Clock;
@@ -23,5 +29,9 @@ export class Bandwidth implements Throttle {
     this.#spentUntilMs = Math.max(this.#spentUntilMs, now - 1_000) + (bytes / this.#bytesPerSecond) * 1_000;
     const debtMs = this.#spentUntilMs - now;
     return debtMs > 0 ? this.#clock.sleep(debtMs) : undefined;
+  }
+
+  sent(bytes: number): Promise<void> | undefined {
+    return this.received(bytes);
   }
 }

@@ -7,7 +7,7 @@ import { hasCode, type UnderstudyError } from '../../../lib/index.ts';
 import type { ActionOptions, Burst, MailDeps, Problem, ShadowSummary } from '../types.ts';
 import { followAccount } from './account.ts';
 import { listAccounts } from './accounts.ts';
-import { Bandwidth } from './bandwidth.ts';
+import { bandwidthOf } from './bandwidth.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { AccountOutcome, Counters, FollowContext } from './context.ts';
 import { Pace } from './pace.ts';
@@ -72,8 +72,7 @@ export class Follower {
 
   constructor(deps: MailDeps) {
     const { shadow } = deps.config;
-    const bandwidth =
-      shadow.bandwidth === undefined ? {} : { bandwidth: new Bandwidth(deps.clock, shadow.bandwidth) };
+    const bandwidth = bandwidthOf(deps.config, deps.clock);
     const counters: Counters = {
       bytesFetched: 0,
       recordsCommitted: 0,
@@ -86,7 +85,10 @@ export class Follower {
     this.queue = new AccountQueue(() => this.#work());
     this.context = {
       deps,
-      pool: new ConnectionPool(deps, { keepWarm: shadow.keepWarm, ...bandwidth }),
+      pool: new ConnectionPool(deps, {
+        keepWarm: shadow.keepWarm,
+        ...(bandwidth === undefined ? {} : { bandwidth }),
+      }),
       pace: new Pace({ most: shadow.connections }),
       counters,
       progress: undefined,

@@ -1,5 +1,6 @@
 export { isOwnMailbox } from './account.ts';
 export { withAccountLock, withRestoreLock } from './account-lock.ts';
+export { type Bandwidth, bandwidthOf } from './bandwidth.ts';
 export { ConnectionPool } from './connection-pool.ts';
 export { doveadmOf } from './doveadm.ts';
 export { startShadow } from './engine.ts';

@@ -3,7 +3,7 @@
  * it is; what is wrong is set right and named; what only the target holds steps aside.
  */
 import { hasCode } from '../../../lib/index.ts';
-import { problemOf } from '../shadow/index.ts';
+import { bandwidthOf, problemOf } from '../shadow/index.ts';
 import type { ActionOptions } from '../types.ts';
 import { AccountBringUp } from './account.ts';
 import { BegunAnew } from './begin-anew.ts';
@@ -35,7 +35,7 @@ export async function bringUp(
   );
   const tally = new Tally(clock, { server: target, accounts: wanted.accounts.length, messages }, progress);
   signal?.throwIfAborted();
-  const server = openTarget(deps, signal);
+  const server = openTarget(deps, signal, deps.bandwidth ?? bandwidthOf(config, clock));
   const costs = new Costs();
   const connections = new Connections(request.connections ?? config.shadow.connections);
   let features: Promise<TargetFeatures> | undefined;

@@ -1,6 +1,6 @@
 /** The server that is brought up, as the other parts of the mail workload want to be told of one. */
 import type { DoveadmClient } from '../doveadm/index.ts';
-import { ConnectionPool, doveadmOf } from '../shadow/index.ts';
+import { type Bandwidth, ConnectionPool, doveadmOf } from '../shadow/index.ts';
 import type { MailDeps } from '../types.ts';
 import type { StandbyDeps } from './types.ts';
 
@@ -15,10 +15,14 @@ export interface TargetServer {
 }
 
 /** Connections to the target; closed by the caller, and when the signal says so. */
-export function openTarget({ target, config, clock, log }: TargetDeps, signal?: AbortSignal): TargetServer {
+export function openTarget(
+  { target, config, clock, log }: TargetDeps,
+  signal?: AbortSignal,
+  bandwidth?: Bandwidth,
+): TargetServer {
   // Neither the pool nor the API look into a vault.
   const mail = { server: target, config, clock, log } as MailDeps;
-  const pool = new ConnectionPool(mail, { keepWarm: 0 });
+  const pool = new ConnectionPool(mail, { keepWarm: 0, ...(bandwidth === undefined ? {} : { bandwidth }) });
   const doveadm = doveadmOf(mail);
   const close = () => {
     signal?.removeEventListener('abort', close);

@@ -6,6 +6,7 @@ import type { VaultReader } from '../../../catalog/index.ts';
 import type { MailServerConfig } from '../../../config/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import type { Clock, Log } from '../../../lib/index.ts';
+import type { Bandwidth } from '../shadow/index.ts';
 import type { OnlyThere, Problem } from '../types.ts';
 
 export type { OnlyThere };
@@ -21,6 +22,8 @@ export interface StandbyDeps {
   readonly config: MailServerConfig;
   readonly clock: Clock;
   readonly log: Log;
+  /** Bounds what is brought to it, together with others that have the same one; absent = one of its own, as its configuration says. */
+  readonly bandwidth?: Bandwidth;
 }
 
 export interface BringUpRequest {

@@ -18,7 +18,14 @@ import type { Lsn, MailboxId } from '../../../journal/index.ts';
 import { hasCode, messageOf, reviveError, UnderstudyError } from '../../../lib/index.ts';
 import type { DoveadmClient } from '../doveadm/index.ts';
 import { mailErrors } from '../errors.ts';
-import { AccountProblems, ConnectionPool, doveadmOf, problemOf } from '../shadow/index.ts';
+import {
+  AccountProblems,
+  type Bandwidth,
+  bandwidthOf,
+  ConnectionPool,
+  doveadmOf,
+  problemOf,
+} from '../shadow/index.ts';
 import type { BringUpReport, BringUpRequest, StandbyDeps } from '../standby/index.ts';
 import type { ActionOptions, MailDeps, Problem } from '../types.ts';
 import { type BurstRule, isBurst, lossSince } from './burst.ts';
@@ -110,6 +117,8 @@ class Engine implements WarmEngine {
   readonly #deps: WarmDeps;
   readonly #memory: WarmMemory;
   readonly #pool: ConnectionPool;
+  /** Shared by everything that goes to the standby. */
+  readonly #bandwidth: { readonly bandwidth?: Bandwidth };
   readonly #doveadm: DoveadmClient | undefined;
   readonly #problems: AccountProblems;
   readonly #stopping = new AbortController();
@@ -150,7 +159,9 @@ class Engine implements WarmEngine {
     const { reader, clock, config, target, log } = deps;
     this.#memory = WarmMemory.open(deps.memoryFile, memoryKey(deps));
     const mail = { server: target, config, clock, log } as MailDeps;
-    this.#pool = new ConnectionPool(mail, { keepWarm: config.shadow.keepWarm });
+    const bandwidth = bandwidthOf(config, clock);
+    this.#bandwidth = bandwidth === undefined ? {} : { bandwidth };
+    this.#pool = new ConnectionPool(mail, { keepWarm: config.shadow.keepWarm, ...this.#bandwidth });
     this.#doveadm = doveadmOf(mail);
     this.#problems = new AccountProblems(clock);
     const now = clock.monotonicMs();
@@ -667,7 +678,7 @@ class Engine implements WarmEngine {
     const living = accounts.filter((account) => this.#deps.reader.catalog.account(account, request.at));
     if (living.length === 0) return;
     const report = await bringUp(
-      this.#deps,
+      { ...this.#deps, ...this.#bandwidth },
       // No further than was read: behind it may be a burst that nobody has seen yet.
       { at: this.#readLsn, ...request, accounts: living },
       { signal: this.#stopping.signal },
