@@ -100,18 +100,31 @@ function plan(ports: TakeOverPorts, kind: Kind): PlanDefinition<TakeOverParamete
       ...(await takeOverContext(ports, parameters, deps)),
       recall: deps.recall,
     }),
-    steps: ({ subset, directory }) =>
-      kind.steps.filter((step) => concerns(step, subset, directory !== undefined)),
+    steps: (context) => inOrder(context, kind.steps).filter((step) => concerns(step, context)),
     preflight: kind.preflight,
     rollbackSteps,
     report: (context, record) => reportOf(context, record),
   };
 }
 
+/**
+ * While the accounts are bound to no server, the front door may be opened before they are bound anew: whoever waits there need not wait for
+ * thousands of entries. Commands of the operator, which may take long, come after those entries.
+ */
+function inOrder({ pair, rehomes }: TakeOver, steps: readonly PlanStep<TakeOver>[]) {
+  const doorFirst = pair.failover.unbind && rehomes.length > 0 && rehomes.every(({ holds }) => holds);
+  if (!doorFirst) return steps;
+  const swapped = new Map([
+    [rebind, rehome],
+    [rehome, rebind],
+  ]);
+  return steps.map((step) => swapped.get(step) ?? step);
+}
+
 /** A step that has nothing to act on is left out, so that the list says what happens. */
-function concerns(step: PlanStep<TakeOver>, subset: boolean, hasDirectory: boolean): boolean {
+function concerns(step: PlanStep<TakeOver>, { subset, directory }: TakeOver): boolean {
   if (subset && [closeDoor, fence, rehome].includes(step)) return false;
-  return hasDirectory || ![unbind, rebind].includes(step);
+  return directory !== undefined || ![unbind, rebind].includes(step);
 }
 
 async function reportOf(context: MoveContext, record: PlanRecord): Promise<JsonValue> {

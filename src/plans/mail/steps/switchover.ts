@@ -11,6 +11,9 @@ import { endSessionsFirmly } from './sessions.ts';
 
 /** More accounts than this are looked at by one pass over all, which asks the server once. */
 const LOOKED_AT_SINGLY = 200;
+/** With so few accounts changed since, the rest is for the moment when people wait. */
+const FEW_CHANGED = 10;
+const SMALL_ROUNDS_MOST = 4;
 
 /**
  * Everything that takes long, while people go on working. Done again when the plan is gone on with before anybody was held: by then it is long ago.
@@ -41,10 +44,25 @@ export const prepare: PlanStep<TakeOver> = {
     insistOnBursts(context, io);
     const certificate = await quickCertificate(context, io, second, recall(io, 'held') ?? []);
     await remember(io, 'preparedInRun', io.runs);
-    await remember(io, 'prepared', second);
-    return { lsn: second.lsn, equal: certificate.equal };
+    const { lsn } = await smallRounds(context, io, second);
+    return { lsn, equal: certificate.equal };
   },
 };
+
+/** To compare all took its time: what was committed meanwhile follows, in rounds that are shorter each time. Remembers how far it came. */
+async function smallRounds(context: TakeOver, io: StepIo, since: Moment): Promise<Moment> {
+  let base = since;
+  for (let round = 1; ; round += 1) {
+    await remember(io, 'prepared', base);
+    const at = await momentOf(context);
+    const changed = at.lsn === base.lsn ? [] : await changedSince(context, base);
+    if (changed.length <= FEW_CHANGED || round > SMALL_ROUNDS_MOST) return base;
+    await bringToMoment(context, io, at, base, changed);
+    insistOnBursts(context, io);
+    await quickCertificate(context, io, at, recall(io, 'held') ?? [], changed, recall(io, 'quick'));
+    base = at;
+  }
+}
 
 async function comparedAsAWhole(context: TakeOver, io: StepIo): Promise<Moment> {
   const at = await momentOf(context);
@@ -75,17 +93,17 @@ export const hold: PlanStep<TakeOver> = {
   },
   async run(context, io) {
     const { rehomes, move, ports, directory } = context;
+    if (directory !== undefined) await rememberedBindings(context, directory, io);
+    if (!rehomes.some(({ holds }) => holds)) await noteShut(context, io);
+    // With many accounts it takes the longest, and whoever comes by the front door goes on working meanwhile.
+    await unbind.run(context, io);
     // Whoever works now may have changed something until the moment when the session ends.
     if (recall(io, 'active') === undefined) {
       const now = await ports.sessions.who(move.from, { signal: io.signal });
       await remember(io, 'active', 'why' in now ? null : now.accounts);
     }
-    if (directory !== undefined) await rememberedBindings(context, directory, io);
     await noteShut(context, io);
-    const [moved] = await Promise.all([
-      setDoors(rehomes, { mode: 'hold', server: move.to }, io),
-      unbind.run(context, io),
-    ]);
+    const moved = await setDoors(rehomes, { mode: 'hold', server: move.to }, io);
     const ended = await endSessionsFirmly(context, io);
     const active = recall(io, 'active');
     const alsoActive = 'why' in ended ? undefined : ended.accounts;
