@@ -11,7 +11,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readPushedEvent } from '../../src/api/http/pushed-event.ts';
 import { type ShadowEngine, startShadow } from '../../src/workloads/mail/index.ts';
 import { pushScript } from '../../src/workloads/mail/push/index.ts';
+import { ImapClient } from './imap-client.ts';
 import { RandomDay } from './random-day.ts';
+import { idsIn, numberedMessage, until } from './service-support.ts';
 import { MailLab, type MailLabOptions, serversMissing } from './support.ts';
 
 /** `UNDERSTUDY_DAY_ROUNDS` makes the days longer, `UNDERSTUDY_SEED` repeats them. */
@@ -75,6 +77,32 @@ describe('the engine', { skip: serversMissing }, () => {
 
   it('follows by doveadm’s status alone', (t) =>
     follow(t, { format: 'mdbox', doveadm: true, serverLines: ['shadow: { sweep: 500ms, watch: 0 }'] }));
+
+  it('begins a pass when it is asked for one: what came since the one under way looked is seen', async (t) => {
+    const lab = await MailLab.start(t, { accounts: 2, serverLines: ['shadow: { sweep: 1h, watch: 0 }'] });
+    const [first = '', second = ''] = lab.dovecot.accounts;
+    const client = await ImapClient.open(lab.dovecot, first);
+    lab.after(() => client.close());
+    const deps = await lab.deps();
+    const { vault } = deps;
+    const gate = Promise.withResolvers<void>();
+    const commit = vault.commit.bind(vault);
+    vault.commit = async (records) => {
+      if (records.some((record) => 'account' in record && record.account === second)) await gate.promise;
+      return commit(records);
+    };
+    const engine = startShadow(deps);
+    lab.after(() => engine.stop());
+    lab.after(gate.resolve);
+    const inbox = () => vault.catalog.mailboxByName(first, 'INBOX');
+    await until('the first account was looked at', 30_000, () => inbox()?.complete || undefined);
+    assert.ok((await client.append('INBOX', numberedMessage('since'))).ok);
+    const pass = engine.pass({});
+    assert.equal(engine.status().firstPassDone, false);
+    gate.resolve();
+    await pass;
+    assert.deepEqual(idsIn(vault.catalog, first), ['since']);
+  });
 
   for (const format of ['maildir', 'mdbox'] as const) {
     it(`follows by pushed events, and what they do not tell by a slow sweep: ${format}`, async (t) => {

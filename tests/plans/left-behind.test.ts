@@ -118,6 +118,7 @@ test('an account that cannot be read stops a switchover before anybody is moved,
   assert.match(problem.message, new RegExp(locked));
   assert.doesNotMatch(problem.message, new RegExp(others.join('|')));
   assert.equal(stepOf(stopped.plan, 'hold').state, 'pending');
+  assert.match(stopped.plan.report.rpo.sentence, /nobody was moved/);
   await world.assertBoundTo(world.live);
 
   const { plan } = await world.json(4, 'switchover', PAIR, '--yes', '--reason', 'that one can wait');

@@ -97,7 +97,7 @@ export interface Memory {
   readonly unread: readonly string[];
   /** A switchover's: accounts of which nobody can tell whether something came late. */
   readonly unswept: readonly string[];
-  /** A failover's: whether the old server ended its sessions. */
+  /** Whether the old server ended its sessions. */
   readonly sessionsEnded: boolean;
   readonly stragglers: JsonValue;
   /** Wall times, ms. */

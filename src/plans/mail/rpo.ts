@@ -16,6 +16,11 @@ export async function switchoverRpo(
   record: PlanRecord,
   recalled: <K extends keyof Memory>(key: K) => Memory[K] | undefined,
 ): Promise<Rpo> {
+  const isMoved = record.steps.some(
+    ({ name, direction, state }) =>
+      direction === 'forward' && state !== 'pending' && (name === 'rebind' || name === 'rehome'),
+  );
+  if (!isMoved) return { atMostMs: 0, sentence: 'Nothing: nobody was moved.' };
   const io = { recall: (key: string) => recalled(key as keyof Memory) as never };
   const held = recall(io, 'held') ?? [];
   const unread = recall(io, 'unread') ?? [];

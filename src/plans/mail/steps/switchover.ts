@@ -30,7 +30,7 @@ export const prepare: PlanStep<TakeOver> = {
   async run(context, io) {
     const unread = await passOver(context, io);
     const first =
-      recall(io, 'prepared') ?? (await restWarm(context, io)) ?? (await comparedAsAWhole(context, io));
+      (await restWarm(context, io)) ?? recall(io, 'prepared') ?? (await comparedAsAWhole(context, io));
     // An account that was busy or locked for a moment is not what a move stops for.
     await lookAt(
       context,
@@ -87,6 +87,7 @@ export const hold: PlanStep<TakeOver> = {
     const { rehomes, move } = context;
     return (
       recall(io, 'active') !== undefined &&
+      recall(io, 'sessionsEnded') !== undefined &&
       (await allAre(rehomes, { mode: 'hold', server: move.to })) &&
       (await unbind.isDone(context, io))
     );
@@ -110,7 +111,9 @@ export const hold: PlanStep<TakeOver> = {
     if (active && alsoActive?.some((account) => !active.includes(account))) {
       await remember(io, 'active', [...new Set([...active, ...alsoActive])]);
     }
-    return { ...moved, sessionsEnded: !('why' in ended) };
+    const sessionsEnded = !('why' in ended);
+    await remember(io, 'sessionsEnded', sessionsEnded);
+    return { ...moved, sessionsEnded };
   },
   async undo(context, io) {
     const { rehomes, move } = context;
