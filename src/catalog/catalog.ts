@@ -521,7 +521,8 @@ export class Catalog {
 
   /** The body with this hash: LSN of its first piece. */
   bodyLsn(hash: Uint8Array): Lsn | undefined {
-    return this.#get('SELECT lsn FROM body WHERE hash = ?', [hash])?.lsn as Lsn | undefined;
+    const recent = this.#fold?.recentBodyLsn(hash);
+    return recent ?? (this.#get('SELECT lsn FROM body WHERE hash = ?', [hash])?.lsn as Lsn | undefined);
   }
 
   /** The body that a server's message id stood for in this account, if it had this size. */

@@ -64,6 +64,7 @@ interface BlockChange {
 const LSN_NONE = 2 ** 53 - 1;
 const flagSetsKept = 10_000;
 const mailboxesKept = 50_000;
+const recentBodiesKept = 5_000;
 
 export class Fold {
   readonly #db: DatabaseSync;
@@ -72,7 +73,8 @@ export class Fold {
   readonly #flagSets = new Map<string, number>();
   readonly #blocks = new Map<string, BlockChange>();
   #lastBlock: BlockChange | undefined;
-  readonly #batchBodies = new Map<string, Lsn>();
+  /** Bodies that came last, oldest first: their messages are about to come, in this batch or in one of the next. */
+  readonly #recentBodies = new Map<string, Lsn>();
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -103,7 +105,7 @@ export class Fold {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
-    this.#batchBodies.clear();
+    this.#trimRecentBodies();
     if (this.#mailboxes.size > mailboxesKept) this.#mailboxes.clear();
     return applied;
   }
@@ -114,7 +116,16 @@ export class Fold {
     this.#flagSets.clear();
     this.#blocks.clear();
     this.#lastBlock = undefined;
-    this.#batchBodies.clear();
+    this.#recentBodies.clear();
+  }
+
+  #trimRecentBodies(): void {
+    let surplus = this.#recentBodies.size - recentBodiesKept;
+    for (const key of this.#recentBodies.keys()) {
+      if (surplus <= 0) return;
+      this.#recentBodies.delete(key);
+      surplus -= 1;
+    }
   }
 
   #applyOne(lsn: Lsn, record: CatalogEntry['record']): void {
@@ -169,12 +180,17 @@ export class Fold {
   #body(lsn: Lsn, record: IndexedBody): void {
     const { hash, size, subject, from, messageId } = record;
     const { changes } = this.#sql.body.run(lsn, hash, size, subject, from, messageId);
-    if (changes === 1) this.#batchBodies.set(hashKey(hash), lsn);
+    if (changes === 1) this.#recentBodies.set(hashKey(hash), lsn);
   }
 
-  /** A message mostly follows its body, so the batch's own bodies are looked at first. */
+  /** LSN of one of the bodies that came last; of others nothing is known here. */
+  recentBodyLsn(hash: Uint8Array): Lsn | undefined {
+    return this.#recentBodies.get(hashKey(hash));
+  }
+
+  /** A message mostly follows its body, so those that came last are looked at first. */
   #bodyLsn(hash: Uint8Array): Lsn | undefined {
-    return this.#batchBodies.get(hashKey(hash)) ?? (this.#sql.bodyLsn.get(hash)?.lsn as Lsn | undefined);
+    return this.#recentBodies.get(hashKey(hash)) ?? (this.#sql.bodyLsn.get(hash)?.lsn as Lsn | undefined);
   }
 
   #message(lsn: Lsn, record: MessageRecord): void {

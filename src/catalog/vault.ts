@@ -32,6 +32,7 @@ import { catalogErrors } from './errors.ts';
 import type { CatalogEntry } from './fold.ts';
 import { indexBody } from './index-body.ts';
 import { hashKey } from './packing.ts';
+import { SeenBodies } from './seen-bodies.ts';
 import { vaultFiles } from './vault-files.ts';
 import { VaultLock } from './vault-lock.ts';
 
@@ -82,6 +83,8 @@ export class Vault {
   #writer!: JournalWriter;
   #reader!: JournalReader;
   #catalog!: Catalog;
+  /** Of a journal that was empty when it was opened: every body it has came through here. */
+  #seen: SeenBodies | undefined;
 
   #pending: PendingEntry[] = [];
   readonly #pendingBodies = new Map<string, BodyIdentity>();
@@ -148,6 +151,7 @@ export class Vault {
       log,
       ...(this.#options.onProgress ? { onProgress: this.#options.onProgress } : {}),
     });
+    this.#seen = this.#writer.lastLsn === 0 ? new SeenBodies() : undefined;
     this.#nextMailboxId = Math.max(this.#nextMailboxId, this.#catalog.lastMailboxId() + 1);
   }
 
@@ -189,6 +193,7 @@ export class Vault {
     const hash = digest('sha256', data, 'buffer');
     const identity = { hash, size: data.length };
     if (this.hasBody(hash)) return { ...identity, known: true };
+    this.#seen?.add(hash);
     try {
       for (const piece of bodyPieces(hash, data)) {
         const lsn = this.#writer.append(piece);
@@ -205,6 +210,7 @@ export class Vault {
 
   /** Whether the vault holds a body, those not yet committed included. */
   hasBody(hash: Uint8Array): boolean {
+    if (this.#seen?.mayHave(hash) === false) return false;
     return this.#pendingBodies.has(hashKey(hash)) || this.#catalog.bodyLsn(hash) !== undefined;
   }
 
