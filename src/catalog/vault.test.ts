@@ -1,9 +1,10 @@
 /** Goal: journal and catalog stay in step through commits, restarts and failures. Method: a real vault in a temporary folder. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { localStorage, type MailboxId, type SegmentStorage } from '../journal/index.ts';
+import { FaultyStorage, localStorage, type MailboxId, type SegmentStorage } from '../journal/index.ts';
 import { hasCode, silentLog, systemClock } from '../lib/index.ts';
 import { Catalog } from './catalog.ts';
 import { rebuildCatalog } from './catch-up.ts';
@@ -290,4 +291,83 @@ test('a catalog that cannot be written stops the vault; what was durable is ther
     'it was in the journal',
   );
   await vault.close();
+});
+
+/** A mail of `bytes` bytes that compresses to about half. */
+function largeMail(n: number, bytes: number): Buffer {
+  return Buffer.from(`Subject: large ${n}\r\n\r\n${randomBytes(bytes / 2).toString('hex')}`, 'latin1');
+}
+
+test('a large body is appended little by little, and what is asked for meanwhile waits its turn', async (t) => {
+  const dir = temporaryFolder(t);
+  const vault = await openVault(dir);
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX')]);
+  const large = largeMail(1, 40 << 20);
+  const date = '17-Jul-2026 02:44:25 +0200';
+  const message = (uid: number, { hash, size }: { hash: Uint8Array; size: number }) =>
+    ({ t: 'message', id, uid, hash, size, flags: [], date }) as const;
+  const order: string[] = [];
+  const taking = [large, mail(1), large, mail(2), largeMail(2, 9 << 20), mail(1)].map(async (data, index) => {
+    const placed = await vault.takeBody(data);
+    assert.deepEqual(placed.hash, sha256(data));
+    order.push(`${index} ${placed.known}`);
+    await vault.commit([message(index + 1, placed)]);
+    return data;
+  });
+  const committing = vault.commit([{ t: 'account', account: 'bob' }]).then(() => order.push('bob'));
+  assert.throws(() => vault.putBody(mail(3)), /beside it/);
+  const taken = await Promise.all(taking);
+  await committing;
+  assert.deepEqual(
+    order.filter((what) => what !== 'bob'),
+    ['0 false', '1 false', '2 true', '3 false', '4 false', '5 true'],
+  );
+  assert.equal(vault.putBody(mail(3)).known, false);
+  await vault.close();
+
+  const again = await openVault(dir);
+  const rows = again.catalog.messages(id);
+  assert.equal(rows.length, taken.length);
+  for (const [index, row] of rows.entries())
+    assert.ok((await again.body(row.bodyLsn)).equals(taken[index] as Buffer));
+  await again.close();
+});
+
+test('a disk that fails in the middle of a large body loses that body only, and it is taken again after it', async (t) => {
+  const dir = temporaryFolder(t);
+  const storage = new FaultyStorage(localStorage(vaultFiles(dir).journal));
+  const vault = await openVault(dir, { storage });
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX'), put(vault, id, 1, mail(1))]);
+  const large = largeMail(1, 40 << 20);
+  storage.planned.push({ operation: 'append', code: 'ENOSPC', after: 2, partialBytes: 1000 });
+  const taking = vault.takeBody(large);
+  const beside = vault.commit([{ t: 'account', account: 'bob' }]);
+  await assert.rejects(Promise.resolve(taking), (error) => hasCode(error, 'JOURNAL_STORAGE_FULL'));
+  await assert.rejects(beside, (error) => hasCode(error, 'JOURNAL_STORAGE_FULL'));
+  await vault.reopen();
+  assert.equal(vault.hasBody(sha256(large)), false);
+  const placed = await vault.takeBody(large);
+  assert.equal(placed.known, false);
+  const date = '17-Jul-2026 02:44:25 +0200';
+  await vault.commit([{ t: 'message', id, uid: 2, hash: placed.hash, size: placed.size, flags: [], date }]);
+  assert.ok((await vault.body(placed.hash)).equals(large));
+  assert.deepEqual(await vault.body(sha256(mail(1))), mail(1));
+  await vault.close();
+});
+
+test('a vault that is closed in the middle of a large body keeps all that was committed', async (t) => {
+  const dir = temporaryFolder(t);
+  const vault = await openVault(dir);
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX'), put(vault, id, 1, mail(1))]);
+  const taking = vault.takeBody(largeMail(1, 40 << 20));
+  const rejected = assert.rejects(Promise.resolve(taking));
+  await vault.close();
+  await rejected;
+  const again = await openVault(dir);
+  assert.deepEqual(await again.body(sha256(mail(1))), mail(1));
+  assert.equal(again.catalog.countMessages(id).messages, 1);
+  await again.close();
 });

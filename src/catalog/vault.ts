@@ -13,6 +13,7 @@
 import { hash as digest } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import {
+  type BodyRecord,
   bodyPieces,
   type Committed,
   type FrameLocation,
@@ -33,6 +34,7 @@ import type { CatalogEntry } from './fold.ts';
 import { indexBody } from './index-body.ts';
 import { hashKey } from './packing.ts';
 import { SeenBodies } from './seen-bodies.ts';
+import { Turns } from './turns.ts';
 import { vaultFiles } from './vault-files.ts';
 import { VaultLock } from './vault-lock.ts';
 
@@ -62,6 +64,14 @@ export interface BodyIdentity {
   readonly size: number;
 }
 
+/** A body's place in the vault. `known`: the vault had it already, nothing was appended. */
+export type PlacedBody = BodyIdentity & { readonly known: boolean };
+
+/** From here on a body is appended little by little: its bytes are in memory once, and not a second time as frames that wait for the disk. */
+const LARGE_BYTES = 8 << 20;
+/** Of it so much waits for the disk at most. */
+const LARGE_BUFFERED_BYTES = 4 << 20;
+
 /** An entry that is in the journal's buffer and not yet in the catalog, with what is remembered for its sake. */
 interface PendingEntry {
   readonly lsn: Lsn;
@@ -86,6 +96,8 @@ export class Vault {
   /** Of a journal that was empty when it was opened: every body it has came through here. */
   #seen: SeenBodies | undefined;
 
+  /** Who appends: nothing comes between the pieces of a body. */
+  readonly #turns = new Turns();
   #pending: PendingEntry[] = [];
   readonly #pendingBodies = new Map<string, BodyIdentity>();
   readonly #pendingGuids = new Map<string, BodyIdentity>();
@@ -184,28 +196,86 @@ export class Vault {
   }
 
   /**
-   * Takes a message's bytes. `known`: the vault has them already, nothing was appended. They become part of the journal with
-   * the next commit, whoever makes it; without one they are dropped. The bytes are copied.
+   * Takes a message's bytes, at once; for a large body use `takeBody`. They become part of the journal with the next commit, whoever
+   * makes it; without one they are dropped. The bytes are copied.
    * @throws the error that stopped the vault
    */
-  putBody(data: Uint8Array): BodyIdentity & { readonly known: boolean } {
+  putBody(data: Uint8Array): PlacedBody {
+    invariant(!this.#turns.taken, 'a body that is appended little by little has nothing else beside it');
+    this.#turns.enter();
+    try {
+      return this.#put(data);
+    } finally {
+      this.#turns.leave();
+    }
+  }
+
+  /**
+   * As `putBody`, but a large body is appended as the disk takes it, and what is asked for meanwhile waits its turn. With a promise
+   * `data` must stay as it is until that settles. @throws, rejects with the error that stopped the vault
+   */
+  takeBody(data: Uint8Array): PlacedBody | Promise<PlacedBody> {
+    const turn = this.#turns.enter();
+    if (turn || data.length >= LARGE_BYTES) return this.#takeInTurn(turn, data);
+    try {
+      return this.#put(data);
+    } finally {
+      this.#turns.leave();
+    }
+  }
+
+  async #takeInTurn(turn: Promise<void> | undefined, data: Uint8Array): Promise<PlacedBody> {
+    await turn;
+    try {
+      if (data.length < LARGE_BYTES) return this.#put(data);
+      return await this.#putGradually(data);
+    } finally {
+      this.#turns.leave();
+    }
+  }
+
+  #put(data: Uint8Array): PlacedBody {
     this.#assertOpen();
     const hash = digest('sha256', data, 'buffer');
     const identity = { hash, size: data.length };
     if (this.hasBody(hash)) return { ...identity, known: true };
     this.#seen?.add(hash);
     try {
-      for (const piece of bodyPieces(hash, data)) {
-        const lsn = this.#writer.append(piece);
-        const record = indexBody(piece);
-        if (record) this.#pending.push({ lsn, record });
-      }
+      for (const piece of bodyPieces(hash, data)) this.#appendPiece(this.#writer, piece);
     } catch (error) {
       this.#stop(error);
       throw error;
     }
     this.#pendingBodies.set(hashKey(hash), identity);
     return { ...identity, known: false };
+  }
+
+  async #putGradually(data: Uint8Array): Promise<PlacedBody> {
+    this.#assertOpen();
+    const hash = digest('sha256', data, 'buffer');
+    const identity = { hash, size: data.length };
+    if (this.hasBody(hash)) return { ...identity, known: true };
+    this.#seen?.add(hash);
+    // A vault that was stopped and reopened meanwhile has another writer, which knows nothing of this body; this one is closed then.
+    const writer = this.#writer;
+    try {
+      for (const piece of bodyPieces(hash, data)) {
+        await writer.ready(LARGE_BUFFERED_BYTES);
+        this.#assertOpen();
+        this.#appendPiece(writer, piece);
+      }
+    } catch (error) {
+      if (writer === this.#writer && !this.#closed) this.#stop(error);
+      throw error;
+    }
+    this.#pendingBodies.set(hashKey(hash), identity);
+    return { ...identity, known: false };
+  }
+
+  #appendPiece(writer: JournalWriter, piece: BodyRecord): void {
+    const lsn = writer.append(piece);
+    const record = indexBody(piece);
+    if (record) this.#pending.push({ lsn, record });
   }
 
   /** Whether the vault holds a body, those not yet committed included. */
@@ -236,23 +306,20 @@ export class Vault {
   }
 
   /**
-   * Makes a step part of the journal. The records are appended before it returns, so steps are in the order of the calls; it
-   * resolves when they are durable and in the catalog.
+   * Makes a step part of the journal. Steps are in the order of the calls; the records are appended before it returns, unless it waits
+   * for a large body to be appended. It resolves when they are durable and in the catalog.
    * @throws CATALOG_STEP_INVALID: the step names an unknown body or mailbox; nothing was appended.
    * @throws JOURNAL_STORAGE_FULL, JOURNAL_STORAGE_FAILED, CATALOG_STORAGE_FAILED: the vault has stopped, see `reopen`; after it, look
    * in the catalog which steps are there.
    */
   async commit(records: readonly StepRecord[]): Promise<Committed> {
-    this.#assertOpen();
-    this.#check(records);
+    const turn = this.#turns.enter();
+    if (turn) await turn;
     let durable: Promise<Committed>;
     try {
-      for (const record of records) this.#append(record);
-      durable = this.#writer.commit();
-      this.#pending.push({ lsn: this.#writer.lastLsn });
-    } catch (error) {
-      this.#stop(error);
-      throw error;
+      durable = this.#appendStep(records);
+    } finally {
+      this.#turns.leave();
     }
     let committed: Committed;
     try {
@@ -265,6 +332,20 @@ export class Vault {
       this.#durable.push({ ...committed, resolve, reject });
       this.#scheduleApply();
     });
+  }
+
+  #appendStep(records: readonly StepRecord[]): Promise<Committed> {
+    this.#assertOpen();
+    this.#check(records);
+    try {
+      for (const record of records) this.#append(record);
+      const durable = this.#writer.commit();
+      this.#pending.push({ lsn: this.#writer.lastLsn });
+      return durable;
+    } catch (error) {
+      this.#stop(error);
+      throw error;
+    }
   }
 
   /** A step that the fold would refuse must not get into the journal. */

@@ -101,7 +101,7 @@ export class JournalWriter {
   #compressed = false;
   #compressing = 0;
   #commits: PendingCommit[] = [];
-  #waiters: { resolve(): void; reject(error: unknown): void }[] = [];
+  #waiters: { readonly below: number; resolve(): void; reject(error: unknown): void }[] = [];
   #loop: Promise<void> | undefined;
 
   #active: ActiveSegment;
@@ -213,15 +213,19 @@ export class JournalWriter {
     });
   }
 
-  /** Resolves when less than 16 MiB wait to be written. @throws as `commit` */
-  ready(): Promise<void> {
+  /**
+   * Resolves when less than `below` bytes wait to be written (two frames at least, since one is always being filled). Default 16 MiB.
+   * @throws as `commit`
+   */
+  ready(below = BUFFERED_BYTES_MAX): Promise<void> {
+    const enough = Math.max(below, 2 * this.#frameBytes);
     try {
       this.#assertUsable();
     } catch (error) {
       return Promise.reject(error);
     }
-    if (this.bufferedBytes < BUFFERED_BYTES_MAX) return Promise.resolve();
-    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    if (this.bufferedBytes < enough) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiters.push({ below: enough, resolve, reject }));
   }
 
   /**
@@ -483,8 +487,11 @@ export class JournalWriter {
   }
 
   #wakeWaiters(): void {
-    if (this.bufferedBytes >= BUFFERED_BYTES_MAX) return;
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+    const buffered = this.bufferedBytes;
+    const waiting = this.#waiters.filter(({ below }) => buffered >= below);
+    const ready = this.#waiters.filter(({ below }) => buffered < below);
+    this.#waiters = waiting;
+    for (const waiter of ready) waiter.resolve();
   }
 
   async #fail(error: unknown): Promise<void> {

@@ -224,14 +224,20 @@ class WindowFetch {
       }
       const body = message.body as Buffer;
       this.#bytes += body.length;
-      const placed = vault.putBody(body);
-      this.#records.set(message.uid, this.#record(message, placed));
-      this.#doubtful.delete(message.uid);
-      this.#unpaced += body.length;
-      if (this.#unpaced < PACED_BYTES) return undefined;
-      this.#unpaced = 0;
-      return vault.ready();
+      const placed = vault.takeBody(body);
+      if (placed instanceof Promise) return placed.then((later) => this.#placed(message, later));
+      return this.#placed(message, placed);
     });
+  }
+
+  /** The promise holds the server back until the journal keeps up. */
+  #placed(message: FetchedMessage, placed: { hash: Uint8Array; size: number }): Promise<void> | undefined {
+    this.#records.set(message.uid, this.#record(message, placed));
+    this.#doubtful.delete(message.uid);
+    this.#unpaced += placed.size;
+    if (this.#unpaced < PACED_BYTES) return undefined;
+    this.#unpaced = 0;
+    return this.#context.deps.vault.ready();
   }
 
   /** A passing fault is over at the second try; a lasting one is set aside. */
