@@ -105,7 +105,7 @@ export const planSummaryShape = z.object({
 });
 
 export function planOutput(plan: PlanRecord): z.input<typeof planShape> {
-  const { was: _, startedAt, endedAt, stopped, steps, runs, ...rest } = plan;
+  const { was: _, askedAt: __, startedAt, endedAt, stopped, steps, runs, ...rest } = plan;
   return {
     ...rest,
     startedAt: time(startedAt),
