@@ -231,7 +231,7 @@ test('a front door whose port is taken', {
   skip,
 }, async (t) => {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(world.doorPort, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(world.doorPort, world.live.address, resolve));
   t.after(() => server.close());
   const { byId } = await assertFinds({}, { door: 'red' });
   assert.match(byId['door']?.detail ?? '', /EADDRINUSE/);
@@ -289,7 +289,7 @@ test('a failover that should start by itself is amber: this version starts none'
 
 test('services behind the front door that do not answer are named', { skip }, async () => {
   const pair = [
-    `rehome: [ { kind: proxy, listen: "127.0.0.1:${world.doorPort}", to: pop3 } ]`,
+    `rehome: [ { kind: proxy, listen: "${world.live.address}:${world.doorPort}", to: pop3 } ]`,
     'probe: { account: probe }',
   ];
   const { byId } = await assertFinds({ pair }, { 'live.services': 'red', 'standby.services': 'red' });

@@ -37,7 +37,7 @@ export class CheckWorld {
   readonly standby: Dovecot;
   readonly directory: Slapd;
   readonly folder: string;
-  /** Free, on the live server's address. */
+  /** Free, on the live server's address, where no client takes it for its own end. */
   readonly doorPort: number;
   #configs = 0;
 
@@ -51,7 +51,7 @@ export class CheckWorld {
       accounts: ACCOUNTS,
       mailHost: live.address,
     });
-    const world = new CheckWorld(folder, live, standby, directory, await freePort('127.0.0.1'));
+    const world = new CheckWorld(folder, live, standby, directory, await freePort(live.address));
     const client = await connectImap({
       host: live.address,
       port: live.imapPort,
@@ -74,7 +74,7 @@ export class CheckWorld {
   }
 
   get door(): string {
-    return `{ kind: proxy, listen: "127.0.0.1:${this.doorPort}", to: imap }`;
+    return `{ kind: proxy, listen: "${this.live.address}:${this.doorPort}", to: imap }`;
   }
 
   /** Writes a configuration and gives its file. */

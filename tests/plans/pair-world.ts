@@ -84,11 +84,13 @@ export class World {
       for (const end of endings.reverse()) await end();
     });
     const accounts = options.accounts ?? 3;
-    const ports = { api: await freePort(), imap: await freePort(), lmtp: await freePort() };
+    const api = await freePort();
     const push = (server: string) =>
-      options.push ? { push: { url: `http://127.0.0.1:${ports.api}/push/${server}`, timeoutMs: 2_500 } } : {};
+      options.push ? { push: { url: `http://127.0.0.1:${api}/push/${server}`, timeoutMs: 2_500 } } : {};
     const live = await startDovecot({ accounts, fsync: 'never', ...push('mail-a'), ...options.live });
     endings.push(() => live.stop());
+    // Where no client takes them for its own end, as may happen on 127.0.0.1.
+    const ports = { api, imap: await freePort(live.address), lmtp: await freePort(live.address) };
     const standby = await startDovecot({ accounts, fsync: 'never', ...push('mail-b'), ...options.standby });
     endings.push(() => standby.stop());
     await fillDovecot(live, { messages: options.messages ?? 40, approxBytes: 1_500 });
@@ -137,7 +139,8 @@ export class World {
 
   get door(): { readonly imap: Place; readonly lmtp: Place } {
     const { imap, lmtp } = this.parts.ports;
-    return { imap: { host: '127.0.0.1', port: imap }, lmtp: { host: '127.0.0.1', port: lmtp } };
+    const host = this.live.address;
+    return { imap: { host, port: imap }, lmtp: { host, port: lmtp } };
   }
 
   begin(args: readonly string[], crashAt?: string): Running {
@@ -293,8 +296,8 @@ function configuration({ live, standby, slapd, folder, ports }: Parts, options: 
       ? []
       : [
           '    rehome:',
-          `      - { kind: proxy, listen: "127.0.0.1:${ports.imap}", to: imap, drain: 200ms }`,
-          `      - { kind: proxy, listen: "127.0.0.1:${ports.lmtp}", to: lmtp, drain: 200ms }`,
+          `      - { kind: proxy, listen: "${live.address}:${ports.imap}", to: imap, drain: 200ms }`,
+          `      - { kind: proxy, listen: "${live.address}:${ports.lmtp}", to: lmtp, drain: 200ms }`,
         ]),
     ...(options.pairLines ?? []).map((line) => `    ${line}`),
     '',

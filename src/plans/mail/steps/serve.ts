@@ -22,8 +22,7 @@ export const probe: PlanStep<TakeOver> = {
       : `Be a client of ${move.to}: log in, read, append, receive`,
   isDone: async (_, io) => recall(io, 'probe') !== undefined,
   async run(context, io) {
-    // Where clients had been led on by then, nobody noted when.
-    if (recall(io, 'doorOpen') === undefined) await remember(io, 'doorOpen', context.ports.clock.wallMs());
+    await noteOpen(context, io);
     const report = await probeServer(context, context.move.to, io);
     if (report === undefined) return { account: null };
     await remember(io, 'probe', report as unknown as JsonValue);
@@ -78,6 +77,11 @@ async function someAccounts(context: TakeOver, io: StepIo): Promise<readonly str
   return accounts.filter((account) => !troubled.has(account)).slice(0, PROBED_MOST);
 }
 
+/** Where clients had been led on before the step that does it, nobody noted when: it was no later than now. */
+async function noteOpen({ ports }: TakeOver, io: StepIo): Promise<void> {
+  if (recall(io, 'doorOpen') === undefined) await remember(io, 'doorOpen', ports.clock.wallMs());
+}
+
 /** From here on the acting server is shadowed, and the fenced one is not followed any more. */
 export const protect: PlanStep<TakeOver> = {
   name: 'protect',
@@ -94,6 +98,8 @@ export const protect: PlanStep<TakeOver> = {
   },
   async run(context, io) {
     const { ports, move, parameters } = context;
+    // A pass over it may take long.
+    await noteOpen(context, io);
     await takeRoles(context, io, move.to);
     await ports.following.followRoles();
     if (ports.following.continuous) {

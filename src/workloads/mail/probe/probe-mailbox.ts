@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../../lib/index.ts';
 import type { ImapConnection } from '../imap/index.ts';
+import { ensureMailbox } from '../restore/index.ts';
 
 const PREFIX = 'Understudy probe ';
 /** A probe that is this old has ended, one way or another. */
@@ -20,7 +21,8 @@ export async function createProbeMailbox(connection: ImapConnection, clock: Cloc
   const prefix = (await connection.namespaces())?.personal[0]?.prefix ?? '';
   const stamp = new Date(clock.wallMs()).toISOString().replace(/\D/g, '').slice(0, 14);
   const name = `${prefix}${PREFIX}${stamp}-${randomBytes(4).toString('hex')}`;
-  await connection.create(name);
+  // The name is ours alone: where it is there already, who looked at all mailboxes just then (doveadm does) has made it half.
+  await ensureMailbox(connection, name);
   return name;
 }
 
