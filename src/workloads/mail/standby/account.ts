@@ -3,13 +3,14 @@ import type { MailboxRow } from '../../../catalog/index.ts';
 import type { MailboxId } from '../../../journal/index.ts';
 import { hasCode } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
-import type { MailboxListing } from '../imap/index.ts';
+import type { MailboxListing, SelectedMailbox } from '../imap/index.ts';
 import { isOwnMailbox } from '../shadow/index.ts';
 import { takeAway } from './aside.ts';
 import { isMoved } from './feeder.ts';
-import { bringMailbox, modSeqToSet } from './mailbox.ts';
+import { bringMailbox } from './mailbox.ts';
 import { homeOf, isKept, nameOnTarget, numbersName, replacedName } from './names.ts';
 import { bringMailboxPlainly } from './plain.ts';
+import { modSeqToSet, prepareMailboxes } from './prepare.ts';
 import { takeBesideAway } from './renumber.ts';
 import type { AccountTools, MailboxJob } from './tools.ts';
 
@@ -40,15 +41,24 @@ export class AccountBringUp {
       .filter(({ id }) => !this.#only || this.#only.has(id))
       .sort((a, b) => Number(b.name === 'INBOX') - Number(a.name === 'INBOX') || (a.name < b.name ? -1 : 1));
     if (!dryRun) await this.#raiseModSeqs(rows, served);
-    for (const row of rows) {
-      this.#tools.signal?.throwIfAborted();
+    const jobs = rows.map((row) => {
       const name = this.#nameOf(row);
-      await this.#bring(this.#tools, { row, name, status: served.get(name)?.status });
+      return { row, name, status: served.get(name)?.status };
+    });
+    const prepared = await this.#prepared(jobs);
+    for (const job of jobs) {
+      this.#tools.signal?.throwIfAborted();
+      const { row, name } = job;
+      const open = prepared.get(row.id);
+      const isThere = prepared.has(row.id) ? { again: true } : {};
+      await this.#bring(this.#tools, { ...job, ...isThere, ...(open ? { open } : {}) });
       if (!dryRun) await this.#dropBeside(name, served);
       tally.mailboxes += 1;
       tally.tell(this.#account, row.name);
     }
     await this.#lookAgain();
+    const { doveadm, pinsAtEnd } = this.#tools;
+    if (pinsAtEnd.length > 0) await doveadm?.pinMailboxes(pinsAtEnd);
     await this.#removeExtra(all, served);
     await this.#subscribe(all);
   }
@@ -71,12 +81,19 @@ export class AccountBringUp {
     if (pins.length > 1) await doveadm.pinMailboxes(pins);
   }
 
+  async #prepared(jobs: readonly MailboxJob[]): Promise<ReadonlyMap<MailboxId, SelectedMailbox | undefined>> {
+    const { dryRun, features } = this.#tools;
+    return dryRun || !features.pinUids ? new Map() : prepareMailboxes(this.#tools, jobs);
+  }
+
   async #bring(tools: AccountTools, job: MailboxJob): Promise<void> {
     if (!tools.features.pinUids) return bringMailboxPlainly(tools, job);
+    const { open: _, ...known } = job;
+    const again = { ...known, again: true };
     for (let look = 1; ; look += 1) {
       try {
-        const outcome = await bringMailbox(tools, look > 1 ? { ...job, again: true } : job);
-        if (outcome === 'renumbered') this.#renumbered.push({ ...job, again: true, counted: true });
+        const outcome = await bringMailbox(tools, look > 1 ? again : job);
+        if (outcome === 'renumbered') this.#renumbered.push({ ...again, counted: true });
         return;
       } catch (error) {
         if (!isMoved(error) || look === LOOKS_MOST) throw error;
@@ -206,7 +223,7 @@ export class AccountBringUp {
       });
     }
     if (dryRun) return;
-    for (const name of wanted) {
+    const subscribe = async (name: string) => {
       try {
         await connection.subscribe(name);
       } catch (error) {
@@ -221,6 +238,8 @@ export class AccountBringUp {
           wanted: 'subscribed',
         });
       }
-    }
+    };
+    // Commands are served in the order of the calls; nothing is gained by waiting for each.
+    await Promise.all([...wanted].map(subscribe));
   }
 }

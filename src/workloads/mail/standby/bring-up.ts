@@ -55,6 +55,7 @@ export async function bringUp(
           lanesOf: (own) =>
             new Lanes({ connections, connect: () => server.pool.connect(account), log: deps.log }, own),
           doveadm: server.doveadm,
+          pinsAtEnd: [],
           clock,
           at: wanted.at,
           dryRun: request.dryRun ?? false,

@@ -22,12 +22,11 @@ import { compareMailbox, type Findings, type FlagChange } from './compare.ts';
 import { Feeder, MOVED } from './feeder.ts';
 import { numbersName, replacedName } from './names.ts';
 import { bringMailboxPlainly } from './plain.ts';
+import { createMailboxes, modSeqToSet } from './prepare.ts';
 import { isWorthRenumbering, renumber } from './renumber.ts';
 import type { AccountTools, MailboxJob } from './tools.ts';
 import type { Repair, RepairKind } from './types.ts';
 
-/** Raised so far at once that it is seldom. */
-const MODSEQ_AHEAD = 10_000n;
 const ROWS_AT_ONCE = 1_000;
 const UIDS_PER_STORE = 5_000;
 
@@ -48,17 +47,9 @@ export async function bringMailbox(tools: AccountTools, job: MailboxJob): Promis
   }
 }
 
-/** What HIGHESTMODSEQ has to be set to before anything is done to the mailbox; undefined where it is above the live server's. */
-export function modSeqToSet(
-  { highestModSeq: live }: Pick<MailboxRow, 'highestModSeq'>,
-  { highestModSeq: has }: { readonly highestModSeq?: string | undefined },
-): string | undefined {
-  if (live === undefined || has === undefined || BigInt(has) > BigInt(live)) return undefined;
-  return String(BigInt(live) + MODSEQ_AHEAD);
-}
-
 class MailboxBringUp {
   readonly #tools: AccountTools;
+  readonly #job: MailboxJob;
   readonly #row: MailboxRow;
   readonly #name: string;
   readonly #isThere: boolean;
@@ -67,9 +58,10 @@ class MailboxBringUp {
 
   constructor(tools: AccountTools, job: MailboxJob) {
     this.#tools = tools;
+    this.#job = job;
     this.#row = job.row;
     this.#name = job.name;
-    this.#isThere = job.status !== undefined || job.again === true;
+    this.#isThere = job.status !== undefined || job.open !== undefined || job.again === true;
     this.#isCounted = job.counted === true;
   }
 
@@ -88,9 +80,9 @@ class MailboxBringUp {
         tally.bytes += bytes;
         return 'done';
       }
-      await this.#create();
+      await createMailboxes(this.#tools, [this.#job]);
     }
-    let open = await this.#open();
+    let open = this.#job.open ?? (await this.#open());
     let replaced = false;
     if (open.uidValidity !== this.#row.uidValidity && (open.exists > 0 || !this.#canFill(open))) {
       this.#repaired('uidvalidity', 1, open.uidValidity, this.#row.uidValidity);
@@ -163,28 +155,6 @@ class MailboxBringUp {
     return dryRun ? connection.examine(this.#name) : connection.select(this.#name);
   }
 
-  async #create(): Promise<void> {
-    const { connection, tally, features } = this.#tools;
-    const { specialUse, account } = this.#row;
-    await ensureMailbox(connection, this.#name, specialUse);
-    if (specialUse.length > 0 && !features.createSpecialUse && !(await this.#isUsedFor(specialUse))) {
-      tally.notKept.push({
-        what: 'special-use',
-        why: `the target takes no special use (${specialUse.join(' ')}): it is to be set in its configuration`,
-        account,
-        mailbox: this.#name,
-      });
-    }
-    crashPoint('standby.create.after');
-  }
-
-  /** By its configuration a server may give a mailbox of this name its use. */
-  async #isUsedFor(specialUse: readonly string[]): Promise<boolean> {
-    const listings = await this.#tools.connection.listMailboxes({ status: false });
-    const own = listings.find(({ name }) => name === this.#name);
-    return specialUse.every((use) => own?.specialUse.includes(use));
-  }
-
   #compare(open: SelectedMailbox): Promise<Findings> {
     const { reader, connection, at, checkBodies } = this.#tools;
     const where = { row: this.#row, at, exists: open.exists, uidNext: open.uidNext ?? 1, checkBodies };
@@ -220,7 +190,9 @@ class MailboxBringUp {
     }
     const last = findings.missing.at(-1) ?? 0;
     const reached = Math.max(uidNext, last + 1);
-    if (reached < this.#uidNextWanted()) await this.#pin({ minNextUid: this.#uidNextWanted() });
+    if (reached < this.#uidNextWanted()) {
+      this.#tools.pinsAtEnd.push({ user: account, mailbox: this.#name, minNextUid: this.#uidNextWanted() });
+    }
     tally.tell(account, this.#name);
   }
 

@@ -36,6 +36,11 @@ export function isWorthRenumbering(uids: readonly number[], next: number): boole
   return cost >= WORTH_FROM;
 }
 
+/** Before it is looked at in detail: `gaps` = UIDs that are not used. */
+export function mayBeWorthRenumbering(gaps: number): boolean {
+  return gaps >= WORTH_FROM;
+}
+
 export interface Renumbering {
   readonly account: string;
   /** Of the target. It holds what was appended to it and nothing else, and is not open here. */

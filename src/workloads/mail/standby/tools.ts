@@ -2,8 +2,8 @@
 import type { MailboxRow, VaultReader } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import type { Clock } from '../../../lib/index.ts';
-import type { DoveadmClient } from '../doveadm/index.ts';
-import type { ImapConnection, MailboxStatus } from '../imap/index.ts';
+import type { DoveadmClient, MailboxPin } from '../doveadm/index.ts';
+import type { ImapConnection, MailboxStatus, SelectedMailbox } from '../imap/index.ts';
 import type { Costs } from './feeder.ts';
 import type { Lanes } from './lanes.ts';
 import type { Tally } from './tally.ts';
@@ -18,6 +18,8 @@ export interface AccountTools {
   /** For what is sent over `own` and, when there are connections to spare, over others too. */
   lanesOf(own: ImapConnection): Lanes;
   readonly doveadm: DoveadmClient | undefined;
+  /** What is set in one request when all mailboxes of the account are filled. */
+  readonly pinsAtEnd: MailboxPin[];
   readonly clock: Clock;
   /** The state to reach. */
   readonly at: Lsn;
@@ -37,6 +39,8 @@ export interface MailboxJob {
   readonly name: string;
   /** As the target had it when the account was listed; undefined = it is to be made. */
   readonly status: MailboxStatus | undefined;
+  /** As it would be selected now, when that is known. */
+  readonly open?: SelectedMailbox;
   /** It is there by now, whatever `status` says. */
   readonly again?: boolean;
   /** What is in it has been counted as wanted. */
