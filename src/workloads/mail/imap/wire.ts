@@ -90,6 +90,8 @@ export class Wire implements ReadTarget {
   #continuation: { tag: string; resolve: () => void; reject: (error: unknown) => void } | undefined;
   #greeting: { resolve: (status: StatusResponse) => void; reject: (error: unknown) => void } | undefined;
   #holding = false;
+  /** The server has nothing to answer before we go on. */
+  #waiting = false;
   #heldBudget = 0;
 
   constructor(options: WireOptions) {
@@ -132,7 +134,7 @@ export class Wire implements ReadTarget {
     socket.on('timeout', () => {
       const awaited = this.#pending[0]?.name ?? (this.#greeting ? 'greeting' : undefined);
       // While we hold the reading back, silence is our own doing.
-      if (awaited === undefined || this.quiet || this.#holding) {
+      if (awaited === undefined || this.quiet || this.#holding || this.#waiting) {
         socket.setTimeout(this.#options.idleMs);
         return;
       }
@@ -238,7 +240,7 @@ export class Wire implements ReadTarget {
         } else if (typeof part === 'string') text += part;
         else if ('after' in part) {
           gathered?.flush();
-          await part.after;
+          await this.#waitHere(part.after, socket);
         } else {
           const free = this.#needsNoContinuation(part.literal.length);
           const announced = `${text}{${part.literal.length}${free ? '+' : ''}}\r\n`;
@@ -287,6 +289,16 @@ export class Wire implements ReadTarget {
   #needsNoContinuation(bytes: number): boolean {
     // RFC 7888: LITERAL- allows it up to 4096 bytes.
     return this.has('LITERAL+') || (this.has('LITERAL-') && bytes <= 4096);
+  }
+
+  async #waitHere(until: Promise<unknown>, socket: Socket): Promise<void> {
+    this.#waiting = true;
+    try {
+      await until;
+    } finally {
+      this.#waiting = false;
+      socket.setTimeout(this.#options.idleMs);
+    }
   }
 
   #awaitContinuation(tag: string, socket: Socket, line: string): Promise<void> {
