@@ -107,7 +107,7 @@ export class VaultReader {
 
   /** The bytes of a message exactly as the server served them. @throws JOURNAL_DAMAGED, JOURNAL_NOT_A_BODY */
   body(bodyLsn: Lsn): Promise<Buffer> {
-    return this.journal.body(bodyLsn, this.catalog.frameOf(bodyLsn));
+    return this.journal.body(bodyLsn, () => this.catalog.frameOf(bodyLsn));
   }
 
   /**

@@ -51,10 +51,14 @@ export function* entriesOf(frame: OpenFrame, fromLsn: Lsn, toLsn: Lsn): Generato
   }
 }
 
+/** Where a record begins that was read: who reads on does not look for it from the frame's start. */
+const places = new WeakMap<OpenFrame, { readonly lsn: number; readonly offset: number }>();
+
 /** The record with this LSN, which lies in the frame. @throws RecordSyntaxError */
 export function recordOf(frame: OpenFrame, lsn: Lsn): JournalRecord {
-  let offset = 0;
-  for (let skipped = frame.firstLsn as number; skipped < lsn; skipped++)
-    offset = skipRecord(frame.raw, offset);
+  const place = places.get(frame);
+  let { lsn: at, offset } = place && place.lsn <= lsn ? place : { lsn: frame.firstLsn as number, offset: 0 };
+  for (; at < lsn; at++) offset = skipRecord(frame.raw, offset);
+  places.set(frame, { lsn: at, offset });
   return decodeRecord(frame.raw, offset).record;
 }

@@ -167,10 +167,11 @@ export class JournalReader {
   }
 
   /**
-   * The bytes of the body whose first piece has this LSN, checked against its SHA-256; the caller's own.
+   * The bytes of the body whose first piece has this LSN, checked against its SHA-256; the caller's own. A function as `hint` is asked
+   * only where the frame is not at hand.
    * @throws JOURNAL_LSN_UNKNOWN, JOURNAL_NOT_A_BODY, JOURNAL_DAMAGED
    */
-  async body(lsn: Lsn, hint?: FrameHint): Promise<Buffer> {
+  async body(lsn: Lsn, hint?: FrameHint | (() => FrameHint | undefined)): Promise<Buffer> {
     let frame = await this.#frameWith(lsn, hint);
     const first = this.#recordIn(frame, lsn);
     if (first.t !== 'body' || first.at !== 0) {
@@ -311,14 +312,18 @@ export class JournalReader {
     }
   }
 
-  async #frameWith(lsn: Lsn, hint: FrameHint | undefined): Promise<OpenFrame> {
+  async #frameWith(
+    lsn: Lsn,
+    hint: FrameHint | (() => FrameHint | undefined) | undefined,
+  ): Promise<OpenFrame> {
     for (const [place, frame] of this.#kept) {
       if (frame.firstLsn > lsn || frame.lastLsn < lsn) continue;
       this.#keep(place, frame);
       return frame;
     }
     if (lsn > this.committedLsn) await this.refresh();
-    const hinted = hint && (await this.#tryHint(lsn, hint));
+    const told = typeof hint === 'function' ? hint() : hint;
+    const hinted = told && (await this.#tryHint(lsn, told));
     if (hinted) return hinted;
     const { segment: name, offset } = await this.locate(lsn);
     const segment = this.#segments.find((candidate) => candidate.name === name) as Segment;
