@@ -24,7 +24,7 @@ const wayBack = [
   'protect-back',
 ];
 /** Steps of a failover that nobody has worked behind, the last first. */
-const undone = ['finish', 'unbind', 'close-door'];
+const undone = ['unbind', 'close-door'];
 const points = ['before-intent', 'after-intent', 'after-act', 'after-outcome'];
 
 for (const point of points) {
