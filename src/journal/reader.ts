@@ -66,6 +66,8 @@ export interface FrameHint {
 
 /** Decompressed frames kept: neighbouring messages share one. */
 const FRAMES_KEPT = 8;
+/** A body that is a view keeps its frame in memory, so it is one only where the frame is not many times as large. */
+const FRAME_PER_BODY_MOST = 8;
 /** Frames decompressed ahead of the consumer of `frames`. */
 const FRAMES_AHEAD = 2;
 
@@ -167,7 +169,7 @@ export class JournalReader {
   }
 
   /**
-   * The bytes of the body whose first piece has this LSN, checked against its SHA-256; the caller's own. A function as `hint` is asked
+   * The bytes of the body whose first piece has this LSN, checked against its SHA-256; not to be written to. A function as `hint` is asked
    * only where the frame is not at hand.
    * @throws JOURNAL_LSN_UNKNOWN, JOURNAL_NOT_A_BODY, JOURNAL_DAMAGED
    */
@@ -181,8 +183,10 @@ export class JournalReader {
       );
     }
     const { size } = first;
-    const body = Buffer.allocUnsafe(size);
-    let filled = Buffer.from(first.data.buffer, first.data.byteOffset, first.data.length).copy(body);
+    const start = Buffer.from(first.data.buffer, first.data.byteOffset, first.data.length);
+    const isView = start.length === size && size * FRAME_PER_BODY_MOST >= frame.raw.length;
+    const body = isView ? start : Buffer.allocUnsafe(size);
+    let filled = isView ? size : start.copy(body);
     for (let next = (lsn + 1) as Lsn; filled < size; next = (next + 1) as Lsn) {
       if (next > frame.lastLsn) {
         frame = await this.#frameWith(next, { segment: frame.segment, offset: frame.offset + frame.length });
