@@ -18,6 +18,8 @@ import { endSessionsOrTell } from './steps/sessions.ts';
 
 const FORMER_WAIT_MS = 60_000;
 const ASK_EVERY_MS = 1_000;
+/** A server that has just begun may take a question and never answer it; the next one it does. */
+const ASK_WITHIN_MS = 10_000;
 
 /** Undefined while nobody can have worked on the new server: then undoing the steps is enough. */
 export function rollbackSteps(_: TakeOver, record: PlanRecord): readonly PlanStep<TakeOver>[] | undefined {
@@ -66,8 +68,15 @@ const unfence: PlanStep<TakeOver> = {
 async function formerAnswers({ ports, move }: TakeOver, io: StepIo): Promise<void> {
   const deadline = ports.clock.monotonicMs() + FORMER_WAIT_MS;
   for (;;) {
+    const late = new AbortController();
+    const timer = new AbortController();
+    ports.clock.sleep(ASK_WITHIN_MS, timer.signal).then(
+      () => late.abort(new Error(`no answer within ${ASK_WITHIN_MS} ms`)),
+      () => {}, // It answered.
+    );
     try {
-      await ports.standby.features({ source: move.to, target: move.from }, { signal: io.signal });
+      const signal = AbortSignal.any([io.signal, late.signal]);
+      await ports.standby.features({ source: move.to, target: move.from }, { signal });
       return;
     } catch (error) {
       io.signal.throwIfAborted();
@@ -79,6 +88,8 @@ async function formerAnswers({ ports, move }: TakeOver, io: StepIo): Promise<voi
         );
       }
       await ports.clock.sleep(ASK_EVERY_MS, io.signal);
+    } finally {
+      timer.abort();
     }
   }
 }
