@@ -68,6 +68,39 @@ for (const point of ['plan.hold.after-intent', 'plan.hold.after-act']) {
   });
 }
 
+test('a service that is told of nothing: what short sessions did until people were held comes along, without a look at everybody', {
+  skip,
+}, async (t) => {
+  const world = await World.start(t, { warm: true, accounts: 4 });
+  await world.startService();
+  await until('the standby is filled', 60_000, async () => {
+    const { pairs } = await world.json(0, 'status');
+    return pairs[0]?.warm?.phase === 'following' && pairs[0].warm.accountsBehind === 0;
+  });
+  const moving = world.begin(['switchover', PAIR, '--yes', '--json']).ended;
+  let sessions = 0;
+  while ((await world.doorMode()) === 'open' || sessions === 0) {
+    const account = world.accounts[sessions % world.accounts.length] ?? '';
+    sessions += 1;
+    try {
+      const client = await connectImap(world.login(world.live, account));
+      await client.append('INBOX', messageOf(`in-session-${sessions}`));
+      await client.mailboxOpen('INBOX');
+      await client.messageFlagsAdd('2', [`in-session-${sessions}`]);
+      await client.messageDelete('1');
+      await client.logout();
+    } catch {
+      // Its session was ended.
+      break;
+    }
+  }
+  const { status, stdout } = await moving;
+  assert.equal(status, 0, stdout);
+  const { plan } = JSON.parse(stdout);
+  assert.equal(stepOf(plan, 'drain').outcome.everybody, undefined, JSON.stringify(stepOf(plan, 'drain')));
+  assertSame(await world.dump(world.live), await world.dump(world.standby));
+});
+
 test('without a doveadm API of the old server everybody is looked at, and a person is told of sessions', {
   skip,
 }, async (t) => {

@@ -242,6 +242,11 @@ export class World {
     });
   }
 
+  /** `open` also while none runs. */
+  async doorMode(): Promise<'open' | 'hold' | 'closed'> {
+    return (await proxyStats(this.config, PAIR, { clock: systemClock }))?.state.mode ?? 'open';
+  }
+
   /** Nobody is led anywhere. */
   async assertDoorClosed(): Promise<void> {
     const stats = await proxyStats(this.config, PAIR, { clock: systemClock });

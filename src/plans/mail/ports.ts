@@ -95,6 +95,8 @@ export interface StandbyPort {
 export interface QuickRequest {
   readonly at?: Lsn;
   readonly accounts?: readonly string[];
+  /** The server is the replica's own: flags that changed show too. */
+  readonly itself?: boolean;
 }
 
 export interface QuickReport {

@@ -19,6 +19,8 @@ export interface QuickRequest {
   readonly at?: Lsn;
   /** Absent = every account of the replica that was not gone. */
   readonly accounts?: readonly string[];
+  /** The server is the replica's own: HIGHESTMODSEQ must be the same, so that changed flags show too. */
+  readonly itself?: boolean;
 }
 
 export interface QuickReport {
@@ -59,7 +61,7 @@ export async function quickCompare(
       const differences: Difference[] = [];
       for (const account of accounts) {
         const served = found.get(account);
-        const place = { catalog: deps.reader.catalog, at, rules, keepsUids };
+        const place = { catalog: deps.reader.catalog, at, rules, keepsUids, itself: request.itself ?? false };
         if (served) compare(place, account, new Map(served), differences);
         else differences.push({ account, what: 'account-missing' });
       }
@@ -169,18 +171,26 @@ async function statuses(
   return found;
 }
 
+interface Place {
+  readonly catalog: Catalog;
+  readonly at: Lsn;
+  readonly rules: NameRules;
+  readonly keepsUids: boolean;
+  readonly itself: boolean;
+}
+
 function compare(
-  place: { catalog: Catalog; at: Lsn; rules: NameRules; keepsUids: boolean },
+  place: Place,
   account: string,
   served: Map<string, Status>,
   differences: Difference[],
 ): void {
-  const { catalog, at, rules, keepsUids } = place;
+  const { catalog, at, rules } = place;
   for (const row of catalog.mailboxes(account, at)) {
     const name = nameOnTarget(row, rules);
     const status = served.get(name);
     served.delete(name);
-    if (status) differences.push(...differencesOf(catalog, row, at, status, keepsUids));
+    if (status) differences.push(...differencesOf(place, row, status));
     else differences.push({ account, mailbox: row.name, what: 'mailbox-missing' });
   }
   for (const mailbox of served.keys()) {
@@ -190,11 +200,9 @@ function compare(
 }
 
 function differencesOf(
-  catalog: Catalog,
+  { catalog, at, keepsUids, itself }: Place,
   row: MailboxRow,
-  at: Lsn,
   status: Status,
-  keepsUids: boolean,
 ): Difference[] {
   const found: Difference[] = [];
   const differ = (what: Difference['what'], expected: unknown, have: unknown) =>
@@ -217,8 +225,11 @@ function differencesOf(
   if (messages !== wanted) differ(messages < wanted ? 'message-missing' : 'message-extra', wanted, messages);
   if (!keepsUids) return found;
   const { highestModSeq = '0' } = row;
-  if (status.highestModSeq !== undefined && BigInt(status.highestModSeq) < BigInt(highestModSeq)) {
-    differ('modseq', `at least ${highestModSeq}`, status.highestModSeq);
+  if (status.highestModSeq === undefined) return found;
+  const has64 = BigInt(status.highestModSeq);
+  const wanted64 = BigInt(highestModSeq);
+  if (has64 < wanted64 || (itself && has64 !== wanted64)) {
+    differ('modseq', itself ? highestModSeq : `at least ${highestModSeq}`, status.highestModSeq);
   }
   return found;
 }
