@@ -38,15 +38,17 @@ export async function bringUp(
   const server = openTarget(deps, signal, deps.bandwidth ?? bandwidthOf(config, clock));
   const costs = new Costs();
   const connections = new Connections(request.connections ?? config.shadow.connections);
-  let features: Promise<TargetFeatures> | undefined;
+  /** Of the last account that asked; once UIDs could be set for one, of that. */
+  let features: TargetFeatures | undefined;
+  const unpinned = new Map<string, TargetFeatures>();
 
   const bring = async (account: string) => {
     await server.pool.use(account, async (connection) => {
-      features ??= featuresOf(connection, server.doveadm, account, request.dryRun).catch((error: unknown) => {
-        // The next account may be able to tell.
-        features = undefined;
-        throw error;
-      });
+      // Where UIDs cannot be set although there is an API, that may be for this account's sake alone: the next one asks for itself.
+      const known = features?.pinUids || server.doveadm === undefined ? features : undefined;
+      const mine = known ?? (await featuresOf(connection, server.doveadm, account, request.dryRun));
+      if (!features?.pinUids) features = mine;
+      if (!mine.pinUids) unpinned.set(account, mine);
       await new AccountBringUp(
         {
           reader,
@@ -60,7 +62,7 @@ export async function bringUp(
           at: wanted.at,
           dryRun: request.dryRun ?? false,
           checkBodies: request.checkBodies ?? false,
-          features: await features,
+          features: mine,
           costs,
           tally,
           ...(signal === undefined ? {} : { signal }),
@@ -94,7 +96,9 @@ export async function bringUp(
       connections.take() ? [work().finally(() => connections.giveBack())] : [],
     );
     await Promise.all(workers);
-    const { notKept = [] } = (await features) ?? {};
+    const notKept = features?.pinUids
+      ? [...unpinned].flatMap(([account, own]) => own.notKept.map((what) => ({ ...what, account })))
+      : (features?.notKept ?? []);
     const isWhole = request.accounts === undefined && request.since === undefined;
     const onlyThere = isWhole
       ? await accountsOnlyThere(server, catalog, wanted.at, signal).catch((error: unknown) => {

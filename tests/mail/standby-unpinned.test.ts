@@ -1,0 +1,65 @@
+/**
+ * Goal: one account whose UIDs cannot be set costs no other account its own. Method: a doveadm API that refuses to update the mailboxes of one
+ * account, in front of the real one.
+ */
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { it, type TestContext } from 'node:test';
+import { bringUp } from '../../src/workloads/mail/standby/index.ts';
+import { fillDovecot } from '../lab/fill.ts';
+import { compareDumps, connectImap, dumpAccount } from '../lab/imap-check.ts';
+import { StandbyWorld } from './standby-world.ts';
+import { serversMissing } from './support.ts';
+
+type Command = readonly [name: string, parameters: { readonly user?: string }, tag: string];
+
+/** Its address; everything but what concerns the mailboxes' numbers of `refused` is passed on. */
+async function refusing(t: TestContext, url: string, refused: string): Promise<string> {
+  const server = createServer(async (request, response) => {
+    const body = Buffer.concat(await request.toArray()).toString();
+    const commands = JSON.parse(body) as readonly Command[];
+    response.setHeader('content-type', 'application/json');
+    if (commands.some(([name, { user }]) => name === 'mailboxUpdate' && user === refused)) {
+      const error = { type: 'exitCode', exitCode: 75 };
+      response.end(JSON.stringify(commands.map(([, , tag]) => ['error', error, tag])));
+      return;
+    }
+    const { authorization = '' } = request.headers;
+    const headers = { authorization, 'content-type': 'application/json' };
+    response.end(await (await fetch(url, { method: 'POST', body, headers })).text());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/doveadm/v1`;
+}
+
+it('an account whose UIDs cannot be set is restored without, and the others keep theirs', {
+  skip: serversMissing,
+}, async (t) => {
+  const world = await StandbyWorld.start(t, { format: 'mdbox', accounts: 3 });
+  await fillDovecot(world.lab.dovecot, { messages: 60, seed: 5 });
+  // Who got mail last comes first, and asks first.
+  const [refused = '', ...others] = world.lab.dovecot.accounts;
+  const client = await connectImap(world.lab.login(refused));
+  await client.append('INBOX', 'Subject: newest\r\n\r\nnewest\r\n');
+  await client.logout();
+  await world.lab.shadow();
+  const url = await refusing(t, world.standby.doveadmUrl, refused);
+  const report = await world.withDeps((deps) => {
+    const { doveadm } = deps.config;
+    assert.ok(doveadm);
+    return bringUp({ ...deps, config: { ...deps.config, doveadm: { ...doveadm, url } } }, { connections: 1 });
+  });
+  assert.deepEqual(report.problems, []);
+  assert.deepEqual([...new Set(report.notKept.map(({ account }) => account))], [refused]);
+  for (const account of [refused, ...others]) {
+    const live = [...(await dumpAccount(world.lab.login(account)))];
+    const wanted = new Map(live.filter(([, { selectable }]) => selectable));
+    const options = account === refused ? { ignore: ['uid', 'uidValidity', 'uidNext'] as const } : {};
+    assert.deepEqual(compareDumps(wanted, await world.standbyState(account), options), [], account);
+  }
+});
