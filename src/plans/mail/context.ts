@@ -91,8 +91,6 @@ export interface Memory {
   readonly prepared: Moment;
   /** The run of the plan in which that was; see `StepIo.runs`. */
   readonly preparedInRun: number;
-  /** A switchover's: accounts with a session on the old server when it was quiesced; null where it cannot be told. */
-  readonly active: readonly string[] | null;
   /** A switchover's: accounts that were moved as they were, since they could not be read. */
   readonly unread: readonly string[];
   /** A switchover's: accounts of which nobody can tell whether something came late. */

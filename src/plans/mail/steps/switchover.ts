@@ -1,5 +1,5 @@
 /** What a switchover does that a failover cannot: the old server is there, and its last changes come along. */
-import { counted, type JsonValue } from '../../../lib/index.ts';
+import { counted, type JsonValue, messageOf } from '../../../lib/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
 import { accountsOf, momentOf, someAccountsOf } from '../accounts.ts';
 import { type Moment, noteShut, recall, remember, rememberProblems, type TakeOver } from '../context.ts';
@@ -86,31 +86,20 @@ export const hold: PlanStep<TakeOver> = {
   async isDone(context, io) {
     const { rehomes, move } = context;
     return (
-      recall(io, 'active') !== undefined &&
       recall(io, 'sessionsEnded') !== undefined &&
       (await allAre(rehomes, { mode: 'hold', server: move.to })) &&
       (await unbind.isDone(context, io))
     );
   },
   async run(context, io) {
-    const { rehomes, move, ports, directory } = context;
+    const { rehomes, move, directory } = context;
     if (directory !== undefined) await rememberedBindings(context, directory, io);
     if (!rehomes.some(({ holds }) => holds)) await noteShut(context, io);
     // With many accounts it takes the longest, and whoever comes by the front door goes on working meanwhile.
     await unbind.run(context, io);
-    // Whoever works now may have changed something until the moment when the session ends.
-    if (recall(io, 'active') === undefined) {
-      const now = await ports.sessions.who(move.from, { signal: io.signal });
-      await remember(io, 'active', 'why' in now ? null : now.accounts);
-    }
     await noteShut(context, io);
     const moved = await setDoors(rehomes, { mode: 'hold', server: move.to }, io);
     const ended = await endSessionsFirmly(context, io);
-    const active = recall(io, 'active');
-    const alsoActive = 'why' in ended ? undefined : ended.accounts;
-    if (active && alsoActive?.some((account) => !active.includes(account))) {
-      await remember(io, 'active', [...new Set([...active, ...alsoActive])]);
-    }
     const sessionsEnded = !('why' in ended);
     await remember(io, 'sessionsEnded', sessionsEnded);
     return { ...moved, sessionsEnded };
@@ -123,7 +112,7 @@ export const hold: PlanStep<TakeOver> = {
 };
 
 /**
- * The last changes: of whoever was at work, and of whoever the journal saw lately; of everybody where that cannot be told.
+ * The last changes: nobody is at work any more, so the server can be asked who has changed; everybody is looked at where it cannot tell.
  * @throws TAKEOVER_ACCOUNTS_UNREAD, TAKEOVER_BURSTS_HELD, TAKEOVER_LIVE_NOT_CAUGHT_UP
  */
 export const drain: PlanStep<TakeOver> = {
@@ -133,14 +122,10 @@ export const drain: PlanStep<TakeOver> = {
   isDone: async (_, io) => recall(io, 'finished') !== undefined,
   async run(context, io) {
     const prepared = recall(io, 'prepared') ?? (await momentOf(context));
-    let accounts = await accountsAtWork(context, io, prepared);
-    let why = await whyEverybody(context, io);
-    if (why === undefined && !(await isWatched(context))) {
-      accounts = [...new Set([...accounts, ...(await changedUnseen(context, io))])].sort();
-    }
-    if (why === undefined && accounts.length > LOOKED_AT_SINGLY)
-      why = `${accounts.length} accounts were at work`;
-    const unread = why === undefined ? await lookAt(context, io, accounts) : await passOver(context, io);
+    const why = await whyEverybody(context, io);
+    const unseen = why ?? (await changedUnseen(context, io));
+    const unread =
+      typeof unseen === 'string' ? await passOver(context, io) : await lookAt(context, io, unseen);
     await insistOnAll(context, io, unread);
     const at = await momentOf(context);
     await remember(io, 'at', at);
@@ -151,45 +136,39 @@ export const drain: PlanStep<TakeOver> = {
     if (changed.length > 0) {
       await quickCertificate(context, io, at, recall(io, 'held') ?? [], changed, recall(io, 'quick'));
     }
-    const looked = why === undefined ? { looked: accounts.length } : { everybody: why };
+    const looked = typeof unseen === 'string' ? { everybody: unseen } : { looked: unseen.length };
     return { lsn: at.lsn, ...looked, changed: changed.length };
   },
 };
 
 /** Why everybody must be looked at: without all of this something may have changed in any account, for long. */
 async function whyEverybody({ ports, move, from }: TakeOver, io: StepIo): Promise<string | undefined> {
-  if (recall(io, 'active') === null) return `it cannot be told who was at work on ${move.from}`;
+  if (from.doveadm === undefined) return `${move.from} cannot tell in one answer who has changed`;
   if (recall(io, 'preparedInRun') !== io.runs) return 'the plan was interrupted meanwhile';
   const lag = await ports.following.lag(move.from);
   if (lag?.lastPassAt === undefined) return `no service follows ${move.from}`;
-  // Only its doveadm API tells in one answer which accounts have changed.
-  return from.doveadm === undefined && !(await isWatched({ ports, move, from }))
-    ? `${move.from} does not wait for its changes to be seen`
-    : undefined;
+  return undefined;
 }
 
-/** The server waits until each of its changes is in the journal: what is not there has not happened. */
-async function isWatched({ ports, move, from }: Pick<TakeOver, 'ports' | 'move' | 'from'>): Promise<boolean> {
-  const lag = await ports.following.lag(move.from);
-  return from.push.mode === 'synchronous' && lag?.unprotected === 0;
-}
-
-/** Accounts that the server shows otherwise than the replica: of sessions that ended, and of mail that came, since the last whole look. */
-async function changedUnseen(context: TakeOver, io: StepIo): Promise<readonly string[]> {
+/**
+ * Accounts that the server shows otherwise than the replica: of sessions that ended, and of mail that came, since the last whole look. A
+ * sentence where everybody has to be looked at after all.
+ */
+async function changedUnseen(context: TakeOver, io: StepIo): Promise<readonly string[] | string> {
   const { ports, move } = context;
   const at = await momentOf(context);
-  const { differences } = await ports.standby.quickCompare(
-    { source: move.from, target: move.from },
-    { accounts: await accountsOf(context, at.lsn), itself: true },
-    { signal: io.signal, progress: io.progress },
-  );
-  return [...new Set(differences.map(({ account }) => account))];
-}
-
-async function accountsAtWork(context: TakeOver, io: StepIo, prepared: Moment): Promise<readonly string[]> {
-  const known = new Set(await accountsOf(context, prepared.lsn));
-  const active = new Set([...(recall(io, 'active') ?? []), ...(await changedSince(context, prepared))]);
-  return [...active].filter((account) => known.has(account)).sort();
+  try {
+    const { differences } = await ports.standby.quickCompare(
+      { source: move.from, target: move.from },
+      { accounts: await accountsOf(context, at.lsn), itself: true },
+      { signal: io.signal, progress: io.progress },
+    );
+    const accounts = [...new Set(differences.map(({ account }) => account))];
+    return accounts.length > LOOKED_AT_SINGLY ? `${accounts.length} accounts have changed` : accounts;
+  } catch (error) {
+    io.signal.throwIfAborted();
+    return `who has changed could not be asked: ${messageOf(error)}`;
+  }
 }
 
 /** Mail that came to the old server by another way after all is found by a look at all of it, and brought along. */
