@@ -1,9 +1,11 @@
 /** `understudy run`: the service in the foreground, until SIGINT or SIGTERM. */
 import { startService } from '../../api/index.ts';
 import { checkUsedSecrets, loadConfig } from '../../config/index.ts';
-import { createLog } from '../../lib/index.ts';
+import { type Clock, createLog } from '../../lib/index.ts';
 import { exitCodes } from '../exit-codes.ts';
 import type { OwnCommand } from './index.ts';
+
+const START_ENDS_WITHIN_MS = 10_000;
 
 export const run: OwnCommand = {
   name: 'run',
@@ -19,7 +21,15 @@ export const run: OwnCommand = {
           const log = createLog(config.log.level).child({ site: config.site });
           for (const warning of config.warnings) log.warn({ file: config.file }, warning);
           checkUsedSecrets(config);
-          const service = await startService({ config, adapters, log }, entry);
+          const starting = startService({ config, adapters, log }, entry);
+          const service = await Promise.race([starting, endOfPatience(signal, adapters.clock)]);
+          if (service === undefined) {
+            log.error(
+              {},
+              'it was still starting when it was told to stop, and is ended; what was committed stays',
+            );
+            process.exit(exitCodes.failed);
+          }
           await aborted(signal);
           log.info({}, 'stopping');
           await service.stop();
@@ -28,6 +38,12 @@ export const run: OwnCommand = {
       );
   },
 };
+
+/** Resolves a while after the signal: a start that waits for something that never comes must not outlive it. */
+async function endOfPatience(signal: AbortSignal, clock: Clock): Promise<undefined> {
+  await aborted(signal);
+  await clock.sleep(START_ENDS_WITHIN_MS);
+}
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
