@@ -22,7 +22,11 @@ export const run: OwnCommand = {
           for (const warning of config.warnings) log.warn({ file: config.file }, warning);
           checkUsedSecrets(config);
           const starting = startService({ config, adapters, log }, entry);
-          const service = await Promise.race([starting, endOfPatience(signal, adapters.clock)]);
+          const started = new AbortController();
+          const service = await Promise.race([
+            starting.finally(() => started.abort()),
+            endOfPatience(signal, adapters.clock, started.signal),
+          ]);
           if (service === undefined) {
             log.error(
               {},
@@ -39,10 +43,15 @@ export const run: OwnCommand = {
   },
 };
 
-/** Resolves a while after the signal: a start that waits for something that never comes must not outlive it. */
-async function endOfPatience(signal: AbortSignal, clock: Clock): Promise<undefined> {
-  await aborted(signal);
-  await clock.sleep(START_ENDS_WITHIN_MS);
+/** Resolves a while after the signal, unless the start came to its end: one that waits for something that never comes must not outlive it. */
+async function endOfPatience(signal: AbortSignal, clock: Clock, started: AbortSignal): Promise<undefined> {
+  await aborted(AbortSignal.any([signal, started]));
+  await clock.sleep(START_ENDS_WITHIN_MS, started).catch(() => never());
+}
+
+/** Whoever waits for the start hears of it, and of nothing else. */
+function never(): Promise<never> {
+  return new Promise(() => {});
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
