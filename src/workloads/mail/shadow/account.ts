@@ -163,6 +163,8 @@ class AccountFollow {
       await this.#commit([{ t: 'account', account: this.#account }]);
     }
     let gone: readonly MailboxRow[] = [];
+    /** What the look before missed too: a LIST that meets a rename shows neither name. */
+    let missedBefore: ReadonlySet<MailboxRow['id']> = new Set();
     let unreadable: ReadonlyMap<string, unknown> = new Map();
     for (let look = 1; look <= LOOKS_FOR_MOVED; look++) {
       const { listed, closed, subscriptions } = await this.#list(connection);
@@ -204,7 +206,11 @@ class AccountFollow {
       if (!removals) break;
       // A message that was removed may have been moved on before we saw it where it came, which leaves a gap there.
       const settled = seen.every(({ gaps, vanished }) => !gaps && !vanished);
-      if (look > 1 && (settled || this.#areElsewhere(gone))) break;
+      const confirmed = gone.every(({ id }) => missedBefore.has(id));
+      if (look > 1 && confirmed && (settled || this.#areElsewhere(gone))) break;
+      // Of one that comes and goes until the last look is nothing taken away before it is looked at again.
+      if (look === LOOKS_FOR_MOVED) gone = gone.filter(({ id }) => missedBefore.has(id));
+      missedBefore = new Set(gone.map(({ id }) => id));
     }
     await this.#remove(gone);
     // Reported once all the others are up to date.
