@@ -252,6 +252,7 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
     },
     kill9: async () => {
       await group?.kill9();
+      removeDotlocks(mailRoot);
     },
     restart: async () => {
       await stopGroup();
@@ -259,6 +260,16 @@ async function start(options: DovecotOptions, directory: string, remove: () => v
     },
     log,
   };
+}
+
+/**
+ * A dotlock names the process that holds it, and Dovecot waits for it, for up to two minutes, where that number seems to live on: as a zombie that
+ * nobody has waited for, or in another process. A machine that was lost comes up without either.
+ */
+function removeDotlocks(mailRoot: string): void {
+  const notThoseOfMail = ['-type', 'd', '(', '-name', 'cur', '-o', '-name', 'new', ')', '-prune'];
+  const remove = ['-type', 'f', '-name', '*.lock', '-exec', 'rm', '-f', '{}', '+'];
+  execFileSync('find', [mailRoot, ...notThoseOfMail, '-o', ...remove]);
 }
 
 /**
