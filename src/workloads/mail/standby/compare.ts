@@ -84,16 +84,16 @@ export async function compareMailbox(
 
 const NONE: ReadonlySet<number> = new Set();
 
-/** UIDs of messages whose bytes are not those of the replica. */
+/** UIDs of messages whose bytes are not those of the replica, or that the server gives no bytes of. */
 async function otherBodies(
   connection: ImapConnection,
   rows: readonly MessageRow[],
 ): Promise<ReadonlySet<number>> {
-  const others = new Set<number>();
   const wanted = new Map(rows.map(({ uid, hash }) => [uid, Buffer.from(hash).toString('hex')]));
+  const others = new Set(wanted.keys());
   for (const part of splitRanges(rangesOfUids([...wanted.keys()]), BODIES_AT_ONCE)) {
     await connection.fetch(part, { body: true }, ({ uid, body }) => {
-      if (body && wanted.has(uid) && digest('sha256', body, 'hex') !== wanted.get(uid)) others.add(uid);
+      if (body && digest('sha256', body, 'hex') === wanted.get(uid)) others.delete(uid);
     });
   }
   return others;
