@@ -6,7 +6,8 @@
 import { createHash, hash as digest, type Hash } from 'node:crypto';
 import { iso, type MailboxRow, type MessageRow, requireAccount, type Vault } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
-import { type ImapConnection, type MailboxListing, normalizeFlags } from '../imap/index.ts';
+import { UnderstudyError } from '../../../lib/index.ts';
+import { type MailboxListing, normalizeFlags, rangesOfUids } from '../imap/index.ts';
 import { requireShadowed } from '../restore/index.ts';
 import { ConnectionPool, isOwnMailbox, problemOf } from '../shadow/index.ts';
 import type {
@@ -18,6 +19,7 @@ import type {
   VerifyReport,
   VerifyRequest,
 } from '../types.ts';
+import { AccountReading } from './reading.ts';
 
 /** A replica next to a server that serves it, or is to. */
 export interface VerifyDeps extends Omit<MailDeps, 'vault'> {
@@ -33,7 +35,8 @@ const COMPARED_AT_ONCE = 1_000;
 
 /**
  * May be repeated at any time. Errors: CATALOG_ACCOUNT_UNKNOWN, CATALOG_AT_…; a server that fails as a whole; what
- * concerns one account is a problem of the report, which is then not `equal`.
+ * concerns one account or mailbox is a problem of the report, which is then not `equal`. A message that the server does not
+ * serve is a difference.
  */
 export async function verifyMail(
   deps: VerifyDeps,
@@ -57,9 +60,13 @@ export async function verifyMail(
       await comparison.account(account, pool);
     }
   };
+  // An answer may be long in coming: whoever gives up does not wait for it.
+  const close = () => pool.close();
+  options.signal?.addEventListener('abort', close);
   try {
     await Promise.all(Array.from({ length: Math.min(config.shadow.connections, accounts.length) }, work));
   } finally {
+    options.signal?.removeEventListener('abort', close);
     pool.close();
   }
   return comparison.report();
@@ -106,11 +113,16 @@ class Comparison {
 
   async account(account: string, pool: ConnectionPool): Promise<void> {
     this.#options.signal?.throwIfAborted();
+    let reading: AccountReading | undefined;
     try {
-      await pool.use(account, (connection) => this.#compareAccount(account, connection));
+      reading = await AccountReading.open(pool, account, this.#options.signal);
+      await this.#compareAccount(account, reading);
     } catch (error) {
+      this.#options.signal?.throwIfAborted();
       if (this.#accounts.length === 1 || this.#deps.vault.failure !== undefined) throw error;
       this.#problems.push(problemOf(account, error));
+    } finally {
+      reading?.close();
     }
     this.#accountsDone += 1;
     this.#tell(account);
@@ -126,7 +138,7 @@ class Comparison {
       lsn: this.#at,
       asOf: iso(vault.catalog.timeOf(this.#at) ?? 0),
       comparedAt: iso(clock.wallMs()),
-      accounts: this.#accountsDone - this.#problems.length,
+      accounts: this.#accountsDone - new Set(this.#problems.map(({ account }) => account)).size,
       mailboxes: this.#mailboxes,
       messages: this.#messages,
       bodiesCompared: this.#bodies,
@@ -142,8 +154,9 @@ class Comparison {
     };
   }
 
-  async #compareAccount(account: string, connection: ImapConnection): Promise<void> {
+  async #compareAccount(account: string, reading: AccountReading): Promise<void> {
     const { catalog } = this.#deps.vault;
+    const { connection } = reading;
     const [listings, subscribed, namespaces] = await Promise.all([
       connection.listMailboxes(),
       connection.listSubscriptions(),
@@ -160,7 +173,7 @@ class Comparison {
       const found = served.get(name);
       served.delete(name);
       if (!found) this.#differ({ account, mailbox: row.name, what: 'mailbox-missing' });
-      else await this.#compareMailbox(connection, row, listing);
+      else await this.#tryMailbox(reading, row, listing);
       this.#tell(account, row.name);
     }
     for (const name of served.keys()) {
@@ -198,10 +211,23 @@ class Comparison {
     this.#digests.set(account, listing.digest('hex'));
   }
 
-  async #compareMailbox(connection: ImapConnection, row: MailboxRow, listing: Hash): Promise<void> {
+  /** A mailbox that cannot be read is a problem of its own, while the server lets us in and reads others. */
+  async #tryMailbox(reading: AccountReading, row: MailboxRow, listing: Hash): Promise<void> {
+    try {
+      await this.#compareMailbox(reading, row, listing);
+    } catch (error) {
+      this.#options.signal?.throwIfAborted();
+      const isOfServer = error instanceof UnderstudyError && error.code.startsWith('MAIL_');
+      if (!isOfServer || this.#deps.vault.failure !== undefined) throw error;
+      await reading.renew();
+      this.#problems.push({ ...problemOf(row.account, error), mailbox: row.name });
+    }
+  }
+
+  async #compareMailbox(reading: AccountReading, row: MailboxRow, listing: Hash): Promise<void> {
     const { account, name: mailbox } = row;
     const { catalog } = this.#deps.vault;
-    const open = await connection.examine(this.#nameOf(row));
+    const open = await reading.connection.examine(this.#nameOf(row));
     this.#mailboxes += 1;
     listing.update(`${mailbox}\0${row.uidValidity}\n`);
     if (open.uidValidity !== row.uidValidity) {
@@ -233,6 +259,7 @@ class Comparison {
     );
     let from = 1;
     for (;;) {
+      this.#options.signal?.throwIfAborted();
       const messages = catalog.messages(row.id, {
         at: this.#at,
         afterUid: from - 1,
@@ -242,14 +269,14 @@ class Comparison {
       const to = last
         ? Math.max(row.uidNext, open.uidNext ?? 0, from + 1) - 1
         : (messages.at(-1)?.uid as number);
-      if (to >= from) await this.#compareMessages(connection, row, { from, to }, messages, setAside, listing);
+      if (to >= from) await this.#compareMessages(reading, row, { from, to }, messages, setAside, listing);
       if (last) return;
       from = to + 1;
     }
   }
 
   async #compareMessages(
-    connection: ImapConnection,
+    reading: AccountReading,
     { account, name: mailbox }: MailboxRow,
     range: { from: number; to: number },
     messages: readonly MessageRow[],
@@ -258,8 +285,16 @@ class Comparison {
   ): Promise<void> {
     const expected = new Map(messages.map((message) => [message.uid, message]));
     const found = new Set<number>();
-    const items = { flags: true, internalDate: true, size: true } as const;
-    await connection.fetch([range], items, (message) => {
+    const known = [
+      ...expected.keys(),
+      ...[...setAside].filter((uid) => uid >= range.from && uid <= range.to),
+    ];
+    const request = {
+      ranges: [range],
+      known: known.sort((a, b) => a - b),
+      items: { flags: true, internalDate: true, size: true },
+    };
+    const unreadable = await reading.fetch(request, (message) => {
       if (found.has(message.uid)) return;
       found.add(message.uid);
       const held = expected.get(message.uid);
@@ -276,8 +311,19 @@ class Comparison {
       differ('date', held.date, message.internalDate ?? '');
       differ('size', String(held.size), String(message.size));
     });
+    const differsInBody = (message: MessageRow, served: string) =>
+      this.#differ({
+        account,
+        mailbox,
+        uid: message.uid,
+        what: 'body',
+        expected: Buffer.from(message.hash).toString('hex'),
+        found: served,
+      });
     for (const message of messages) {
-      if (!found.has(message.uid))
+      const failure = unreadable.get(message.uid);
+      if (failure) differsInBody(message, reasonOf(failure));
+      else if (!found.has(message.uid))
         this.#differ({ account, mailbox, uid: message.uid, what: 'message-missing' });
       listing.update(`${message.uid} ${message.size} ${message.flags.join(' ')}\0`);
       listing.update(message.hash);
@@ -287,17 +333,23 @@ class Comparison {
     );
     this.#messages += messages.length;
     if (compared.length === 0) return;
-    const ranges = compared.map(({ uid }) => ({ from: uid, to: uid }));
-    await connection.fetch(ranges, { body: true }, (message) => {
-      const held = expected.get(message.uid);
-      if (!held || !message.body) return;
-      this.#bodies += 1;
-      const served = digest('sha256', message.body, 'hex');
-      const want = Buffer.from(held.hash).toString('hex');
-      if (served !== want) {
-        this.#differ({ account, mailbox, uid: message.uid, what: 'body', expected: want, found: served });
-      }
+    const uids = compared.map(({ uid }) => uid);
+    const served = new Map<number, string>();
+    const bodies = { ranges: rangesOfUids(uids), known: uids, items: { body: true } };
+    const faulty = await reading.fetch(bodies, (message) => {
+      if (message.body) served.set(message.uid, digest('sha256', message.body, 'hex'));
     });
+    // By what was asked for and not by what came: a server may give NIL for a message whose file is gone, or skip it.
+    for (const message of compared) {
+      const found = served.get(message.uid);
+      const failure = faulty.get(message.uid);
+      if (found === undefined) {
+        differsInBody(message, failure ? reasonOf(failure) : 'the server gives no body');
+        continue;
+      }
+      this.#bodies += 1;
+      if (found !== Buffer.from(message.hash).toString('hex')) differsInBody(message, found);
+    }
     this.#tell(account, mailbox);
   }
 
@@ -326,4 +378,8 @@ class Comparison {
       ...(this.#messages > 0 ? { etaMs: (elapsedMs / this.#messages) * Math.max(0, left) } : {}),
     });
   }
+}
+
+function reasonOf({ code, message }: UnderstudyError): string {
+  return `${code}: ${message}`;
 }
