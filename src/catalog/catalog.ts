@@ -363,6 +363,31 @@ export class Catalog {
     return (row?.uid_next ?? 1) as number;
   }
 
+  /**
+   * The latest point up to `until` at which most of these UIDs were in the mailbox, and how many; undefined when none ever was.
+   * By the messages themselves: however much else was removed since.
+   */
+  fullestPoint(
+    mailboxId: MailboxId,
+    ranges: readonly { readonly from: number; readonly to: number }[],
+    until: Lsn,
+  ): { readonly lsn: Lsn; readonly count: number } | undefined {
+    const row = this.#get(
+      `WITH wanted AS (
+         SELECT m.from_lsn, m.to_lsn FROM json_each(:ranges) r CROSS JOIN message m WHERE m.mailbox_id = :id
+           AND m.uid BETWEEN r.value ->> 'from' AND r.value ->> 'to' AND m.from_lsn <= :until),
+       changes AS (SELECT from_lsn AS lsn, 1 AS change FROM wanted
+         UNION ALL SELECT to_lsn, -1 FROM wanted WHERE to_lsn <= :until),
+       steps AS (SELECT (SELECT min(lsn) FROM commits WHERE lsn > c.lsn) AS lsn, sum(change) AS change FROM changes c GROUP BY 1),
+       counts AS (SELECT lsn, sum(change) OVER (ORDER BY lsn) AS held, lead(lsn) OVER (ORDER BY lsn) AS next FROM steps)
+       SELECT held, next FROM counts ORDER BY held DESC, lsn DESC LIMIT 1`,
+      { id: mailboxId, ranges: JSON.stringify(ranges), until },
+    );
+    if (!row) return undefined;
+    const before = row.next === null ? undefined : this.commitAtOrBefore(((row.next as Lsn) - 1) as Lsn);
+    return { lsn: before?.lsn ?? until, count: row.held as number };
+  }
+
   /** Whether the mailbox ever held a message of this size under this UID. */
   everHeld(mailboxId: MailboxId, uid: number, size: number): boolean {
     const sql = 'SELECT 1 FROM message WHERE mailbox_id = ? AND uid = ? AND size = ?';

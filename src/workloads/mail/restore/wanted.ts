@@ -17,8 +17,8 @@ export interface Wanted {
 /** A mailbox is emptied and gone within this time, when both are one deletion. */
 const DELETION_MOST_MS = 30_000;
 
-/** Points looked at for messages that are not there now. */
-const POINTS_MOST = 50;
+/** The last removals, looked at for what somebody may miss who names no message. */
+const REMOVALS_MOST = 50;
 
 /**
  * Without `at`, what is asked for by name is taken as it was last: a mailbox just before it was gone, messages just
@@ -62,31 +62,15 @@ function lastPointOf(vault: Vault, account: string, mailbox: string | undefined)
   // the mailbox empty for a moment. It was last what it was before that.
   const goneAt = catalog.commitAtOrAfter(last.goneLsn)?.time ?? 0;
   const [first] = catalog
-    .removals({ account, mailbox, until: last.goneLsn, limit: POINTS_MOST })
+    .removals({ account, mailbox, until: last.goneLsn, limit: REMOVALS_MOST })
     .filter(({ mailboxId, time }) => mailboxId === last.id && time >= goneAt - DELETION_MOST_MS)
     .toReversed();
   return first === undefined ? point : ((first.lsn - 1) as Lsn);
 }
 
 /** The latest point at which most of the UIDs were there: now, or just before a removal. */
-function pointWithMost(vault: Vault, mailbox: MailboxRow, ranges: readonly UidRange[], now: Lsn): Lsn {
-  let best = now;
-  let most = countAt(vault, mailbox, ranges, now);
-  for (const point of pointsBeforeRemovals(vault, mailbox, now)) {
-    const count = countAt(vault, mailbox, ranges, point);
-    if (count > most) {
-      most = count;
-      best = point;
-    }
-  }
-  return best;
-}
-
-function pointsBeforeRemovals({ catalog }: Vault, mailbox: MailboxRow, until: Lsn): Lsn[] {
-  return catalog
-    .removals({ account: mailbox.account, mailbox: mailbox.name, until, limit: POINTS_MOST })
-    .map(({ lsn }) => catalog.commitAtOrBefore((lsn - 1) as Lsn)?.lsn)
-    .filter((lsn) => lsn !== undefined);
+function pointWithMost({ catalog }: Vault, { id }: MailboxRow, ranges: readonly UidRange[], now: Lsn): Lsn {
+  return catalog.fullestPoint(id, ranges, now)?.lsn ?? now;
 }
 
 function countAt({ catalog }: Vault, mailbox: MailboxRow, ranges: readonly UidRange[], at: Lsn): number {
@@ -130,7 +114,7 @@ export function removalHint({ catalog }: Vault, account: string, mailbox?: strin
   const removals = catalog.removals({
     account,
     ...(mailbox === undefined ? {} : { mailbox }),
-    limit: POINTS_MOST,
+    limit: REMOVALS_MOST,
   });
   const [largest] = removals.toSorted((a, b) => b.count - a.count);
   if (!largest) return undefined;
