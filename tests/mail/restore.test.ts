@@ -252,6 +252,23 @@ describe('restore', { skip: serversMissing }, () => {
     );
   });
 
+  it('ends within a mailbox when it is interrupted, and goes on when it is repeated', async (t) => {
+    const { lab, before } = await world(t);
+    await act(lab, ACCOUNT, (client) => client.delete('Work'));
+    await lab.shadow();
+    const abort = new AbortController();
+    const reason = new Error('interrupted');
+    const progress = ({ messagesDone = 0 }: { messagesDone?: number }) => {
+      if (messagesDone > 0) abort.abort(reason);
+    };
+    const request = { account: ACCOUNT, mailbox: 'Work', dryRun: false };
+    await assert.rejects(restoreMail(await lab.deps(), request, { signal: abort.signal, progress }), reason);
+    const again = await restore(lab, { mailbox: 'Work' });
+    assert.ok(again.messagesRestored > 0, 'some were left');
+    assert.ok(again.messagesPresent > 0, 'some were there');
+    assertSame(before, await serverNow(lab), ['Work']);
+  });
+
   it('changes nothing in a dry run', async (t) => {
     const { lab, lsn } = await world(t);
     await act(lab, ACCOUNT, async (client) => {

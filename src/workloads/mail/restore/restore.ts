@@ -97,6 +97,7 @@ class AccountsRestore {
         for (const job of jobs) this.#mailboxes.push(this.#planned(job));
       }
     } catch (error) {
+      this.#options.signal?.throwIfAborted();
       // A failed journal is nobody's private problem; a single account asked for has no others to go on with.
       if (this.#follower.trouble || this.#wanted.accounts.length === 1) throw error;
       this.#problems.push(problemOf(account, error));
@@ -198,6 +199,8 @@ class AccountsRestore {
             this.#totals.restored += messages;
             this.#totals.bytes += bytes;
             this.#tell(account, job.wanted.name);
+            // Between two runs of messages: the next restore finds what is there and goes on.
+            this.#options.signal?.throwIfAborted();
           });
         }
         if (this.#request.mailbox === undefined) await this.#subscribe(account, connection);
