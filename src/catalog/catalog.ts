@@ -446,6 +446,13 @@ export class Catalog {
     return this.#checkpointRows('WHERE k.lsn = (SELECT max(lsn) FROM checkpoint)').at(-1);
   }
 
+  /** The first point at which the whole server was known: a first pass had ended, or an operator named the state. */
+  firstWholeCheckpoint(): CheckpointRow | undefined {
+    return this.#checkpointRows(
+      `WHERE k.lsn = (SELECT min(lsn) FROM checkpoint WHERE cause IN ('pass', 'operator'))`,
+    )[0];
+  }
+
   /** The checkpoint with this label (the newest, should there be several). */
   checkpointByLabel(label: string): CheckpointRow | undefined {
     return this.#checkpointRows('WHERE k.label = :label', { label }).at(-1);

@@ -102,8 +102,8 @@ export const catalogErrors = defineErrors({
   CATALOG_AT_BEFORE_FIRST: {
     kind: 'usage',
     retry: 'never',
-    summary: 'A point in time lies before the first commit of the journal.',
-    remedy: 'Choose a time at or after the first commit',
+    summary: 'A point in time lies before the first checkpoint: the whole server was not known yet.',
+    remedy: 'Choose a time at or after the first checkpoint',
   },
   CATALOG_AT_IN_FUTURE: {
     kind: 'usage',

@@ -27,6 +27,7 @@ test('what is none of them is said to be none', () => {
     'lsn:x',
     '-2',
     '-2y',
+    '-999999999w',
   ]) {
     assert.throws(
       () => parseAt(spec, now),
@@ -36,7 +37,7 @@ test('what is none of them is said to be none', () => {
   }
 });
 
-test('a time or LSN means the last commit at or before it; outside is refused with the first or last one', (t) => {
+test('a time or LSN means the last commit at or before it; outside is refused with the first checkpoint or last commit', (t) => {
   const catalog = temporaryCatalog(t);
   const code = (spec: string) => {
     try {
@@ -54,7 +55,8 @@ test('a time or LSN means the last commit at or before it; outside is refused wi
     { t: 'mailbox-gone', id: 1 as never },
   );
   catalog.apply(list.take());
-  assert.equal(code('2026-01-01T00:00:01Z'), one);
+  assert.equal(code('2026-01-01T00:00:01Z'), 'CATALOG_AT_BEFORE_FIRST');
+  assert.equal(code(`lsn:${one}`), 'CATALOG_AT_BEFORE_FIRST');
   assert.equal(code('2026-01-01T00:00:02.999Z'), two);
   assert.equal(code('-1d'), three);
   assert.equal(code(`lsn:${two + 1}`), two);
@@ -67,6 +69,36 @@ test('a time or LSN means the last commit at or before it; outside is refused wi
   assert.equal(code('2026-03-01T12:00:01Z'), 'CATALOG_AT_IN_FUTURE');
   const burst = catalog.checkpoints().find(({ cause }) => cause === 'burst');
   assert.equal(burst?.lsn, two, 'a burst checkpoint is the state before the burst');
+});
+
+test('a moment of the first pass is refused: half of the server is no state of it', (t) => {
+  const catalog = temporaryCatalog(t);
+  const list = new EntryList();
+  const asked = (lsn: Lsn) => {
+    try {
+      return catalog.resolveAt(`lsn:${lsn}`, now);
+    } catch (error) {
+      return [(error as { code: string }).code, (error as { remedy: string }).remedy];
+    }
+  };
+  const before = list.step(mailboxRecord(1, 'a', 'INBOX'), mailboxRecord(2, 'a', 'Work'));
+  const gone = list.step(
+    { t: 'checkpoint', cause: 'burst', account: 'a' },
+    { t: 'mailbox-gone', id: 1 as never },
+  );
+  catalog.apply(list.take());
+  const [code, remedy] = asked(gone) as string[];
+  assert.equal(code, 'CATALOG_AT_BEFORE_FIRST');
+  assert.match(remedy as string, /first pass/);
+  assert.equal(asked(before), before, 'what a burst took can be brought back in the first pass too');
+  const late = list.step(mailboxRecord(3, 'b', 'INBOX'));
+  const pass = list.step({ t: 'checkpoint', cause: 'pass' });
+  const after = list.step(mailboxRecord(4, 'b', 'Work'));
+  catalog.apply(list.take());
+  assert.match((asked(late) as string[])[1] as string, new RegExp(`lsn:${pass} `));
+  assert.equal(asked(before), before);
+  assert.equal(asked(pass), pass);
+  assert.equal(asked(after), after);
 });
 
 test('bisection finds the same commit as a look at all of them', (t) => {

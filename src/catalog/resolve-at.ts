@@ -4,6 +4,7 @@ import type { Lsn } from '../journal/index.ts';
 import { nearest } from '../lib/index.ts';
 import type { Catalog } from './catalog.ts';
 import { catalogErrors } from './errors.ts';
+import type { CheckpointRow } from './types.ts';
 
 /** What a spec says, before any catalog is asked. */
 export type AtSpec =
@@ -17,7 +18,13 @@ export function parseAt(spec: string, nowMs: number): AtSpec {
   const lsn = /^lsn:(\d{1,15})$/i.exec(text);
   if (lsn) return { kind: 'lsn', lsn: Number(lsn[1]) };
   const back = /^-(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d|w)$/.exec(text);
-  if (back) return { kind: 'time', timeMs: nowMs - Number(back[1]) * (unitMs[back[2] as string] as number) };
+  if (back) {
+    const timeMs = nowMs - Number(back[1]) * (unitMs[back[2] as string] as number);
+    if (Math.abs(timeMs) > DATE_MAX_MS) {
+      throw catalogErrors.make('CATALOG_AT_INVALID', `further back than dates go: ${JSON.stringify(spec)}`);
+    }
+    return { kind: 'time', timeMs };
+  }
   if (/^\d{4}-\d{2}-\d{2}(?:[Tt ]|$)/.test(text)) {
     const timeMs = rfc3339Ms(text);
     if (timeMs === undefined) {
@@ -43,6 +50,9 @@ const unitMs: Record<string, number> = {
   w: 604_800_000,
 };
 
+/** ECMA-262 section 21.4.1.1: times beyond it have no date. */
+const DATE_MAX_MS = 8.64e15;
+
 /** RFC 3339 section 5.6 `date-time`; a day or hour that does not exist is none. */
 function rfc3339Ms(text: string): number | undefined {
   const parts = /^(\d{4}-\d{2}-(\d{2}))[Tt ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)([Zz]|[+-]\d{2}:\d{2})$/.exec(text);
@@ -53,8 +63,10 @@ function rfc3339Ms(text: string): number | undefined {
 }
 
 /**
- * The commit that a spec means: the last one at or before that time or LSN. Errors: CATALOG_AT_INVALID,
- * CATALOG_AT_BEFORE_FIRST (names the first commit), CATALOG_AT_IN_FUTURE, CATALOG_LABEL_UNKNOWN (nearest label).
+ * The commit that a spec means: the last one at or before that time or LSN, once a first pass has ended: in the middle of it the
+ * replica has one half of the server, and looks as if the other had not been there. The state before a burst is one to go back to at
+ * any time. Errors: CATALOG_AT_INVALID, CATALOG_AT_BEFORE_FIRST (names the first checkpoint), CATALOG_AT_IN_FUTURE,
+ * CATALOG_LABEL_UNKNOWN (nearest label).
  */
 export function resolveAt(catalog: Catalog, spec: string, nowMs: number): Lsn {
   const at = parseAt(spec, nowMs);
@@ -77,20 +89,28 @@ export function resolveAt(catalog: Catalog, spec: string, nowMs: number): Lsn {
     );
   }
   const found = at.kind === 'lsn' ? catalog.commitAtOrBefore(at.lsn as Lsn) : catalog.commitAtTime(at.timeMs);
-  if (!found) throw beforeFirst(catalog, at.kind === 'lsn' ? `lsn:${at.lsn}` : iso(at.timeMs));
+  const first = catalog.firstWholeCheckpoint();
+  const isWhole = found && first && found.lsn >= first.lsn;
+  if (!found || (!isWhole && !catalog.checkpoints().some(({ lsn }) => lsn === found.lsn))) {
+    throw beforeFirst(at.kind === 'lsn' ? `lsn:${at.lsn}` : iso(at.timeMs), first);
+  }
   return found.lsn;
 }
 
-function beforeFirst(catalog: Catalog, asked: string): Error {
-  const first = catalog.firstCommit();
-  const message = first
-    ? `${asked} is before the first commit, which is lsn:${first.lsn} at ${iso(first.time)}`
-    : `${asked} is before the first commit: the journal has none yet`;
-  const pass = catalog.checkpoints().find(({ cause }) => cause === 'pass');
-  const remedy = pass
-    ? `The first complete checkpoint is lsn:${pass.lsn} at ${iso(pass.time)}: choose that or a later time`
-    : undefined;
-  return catalogErrors.make('CATALOG_AT_BEFORE_FIRST', message, remedy === undefined ? {} : { remedy });
+function beforeFirst(asked: string, first: CheckpointRow | undefined): Error {
+  if (!first) {
+    return catalogErrors.make(
+      'CATALOG_AT_BEFORE_FIRST',
+      `${asked} is before the first checkpoint: the first pass over the server has not ended yet`,
+      { remedy: 'Leave the time out, or wait until `understudy status` says that the first pass is done' },
+    );
+  }
+  const place = `lsn:${first.lsn} at ${iso(first.time)}`;
+  return catalogErrors.make(
+    'CATALOG_AT_BEFORE_FIRST',
+    `${asked} is before the first checkpoint, which is ${place}`,
+    { remedy: `Choose ${place} or a later time` },
+  );
 }
 
 function unknownLabel(catalog: Catalog, label: string): Error {

@@ -74,6 +74,7 @@ async function filled(t: TestContext) {
     { t: 'account', account: 'bob' },
     bobs.record,
     fill.message(bobs.id, 1, invoice),
+    { t: 'checkpoint', cause: 'pass' },
   ]);
   await vault.commit([{ t: 'vanished', id: inbox.id, uids: '1' }]);
   await vault.commit([{ t: 'account-gone', account: 'bob' }]);
@@ -134,6 +135,26 @@ test('the three levels, now and then', async (t) => {
     () => history(reader, { account: 'alice', mailbox: 'INBOX', after: 'x' }, { clock }),
     (error) => hasCode(error, 'HISTORY_PAGE_INVALID'),
   );
+});
+
+test('a mailbox of the past shows the UIDNEXT of then', async (t) => {
+  const { vault, reader, full } = await filled(t);
+  const [inbox] = vault.catalog.mailboxes('alice');
+  const [kept] = inbox ? vault.catalog.messages(inbox.id) : [];
+  assert.ok(inbox && kept);
+  const { hash, size, flags, date } = kept;
+  await vault.commit([
+    { t: 'message', id: inbox.id, uid: 4, hash, size, flags, date },
+    { t: 'position', id: inbox.id, uidNext: 5 },
+  ]);
+  const uidNext = (at?: string) => {
+    const found = history(reader, { account: 'alice', ...(at === undefined ? {} : { at }) }, { clock });
+    return found.kind === 'mailboxes'
+      ? found.mailboxes.find(({ id }) => id === inbox.id)?.uidNext
+      : undefined;
+  };
+  assert.equal(uidNext(), 5);
+  assert.equal(uidNext(`lsn:${full}`), 4);
 });
 
 test('a search finds decoded words in their fields, where the message is at that time', async (t) => {

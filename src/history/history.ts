@@ -125,8 +125,10 @@ export function history(
   };
 }
 
+/** Rows have the UIDNEXT of now. */
 function withCounts(catalog: Catalog, row: MailboxRow, at: Lsn | undefined): MailboxSummary {
-  return { ...row, ...catalog.countMessages(row.id, at) };
+  const uidNext = at === undefined ? row.uidNext : catalog.uidNextAt(row.id, at);
+  return { ...row, uidNext, ...catalog.countMessages(row.id, at) };
 }
 
 function recentRemovals(catalog: Catalog, account: string, mailbox: string | undefined, at: Lsn | undefined) {
