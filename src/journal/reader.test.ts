@@ -7,11 +7,12 @@ import { bodyPieces } from './body-pieces.ts';
 import { MemoryStorage } from './memory-storage.ts';
 import { JournalReader } from './reader.ts';
 import { BODY_PIECE_BYTES, type Lsn } from './records.ts';
+import type { SegmentStorage } from './storage.ts';
 import type { FrameLocation } from './writer.ts';
 
-async function journal() {
+async function journal(segmentBytes = 4_000) {
   const storage = new MemoryStorage();
-  const writer = await openWriter(storage);
+  const writer = await openWriter(storage, { segmentBytes });
   const frames: FrameLocation[] = [];
   writer.onFrame = (frame) => frames.push(frame);
   const bodies = new Map<Lsn, Buffer>();
@@ -41,6 +42,33 @@ describe('journal reader', () => {
         assert.ok((await readerOfHints.body(lsn, wrong)).equals(body));
       }
     }
+    await writer.close();
+  });
+
+  it('finds the end from any frame that it is told of, and reads only what follows', async () => {
+    const { storage, writer, frames } = await journal(1 << 30);
+    const { committedLsn, committedTime } = await JournalReader.open({ storage });
+    let first = Number.POSITIVE_INFINITY;
+    const watched: SegmentStorage = Object.assign(Object.create(storage), {
+      read(name: string, offset: number, length: number) {
+        if (offset > 0) first = Math.min(first, offset);
+        return storage.read(name, offset, length);
+      },
+    });
+    const last = frames.at(-1) as FrameLocation;
+    const wrong = [
+      { segment: 'gone.seg', offset: 5 },
+      { segment: last.segment, offset: 3 },
+    ];
+    for (const near of [...wrong, ...frames]) {
+      first = Number.POSITIVE_INFINITY;
+      const reader = await JournalReader.open({ storage: watched, near });
+      const found = [reader.committedLsn, reader.committedTime];
+      assert.deepEqual(found, [committedLsn, committedTime], JSON.stringify(near));
+    }
+    assert.equal(first, last.offset);
+    await appendStep(writer, { bodies: [], records: [{ t: 'account', account: 'later' }] });
+    assert.equal((await JournalReader.open({ storage, near: last })).committedLsn, writer.committedLsn);
     await writer.close();
   });
 

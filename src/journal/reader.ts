@@ -4,12 +4,14 @@
  */
 import { hash } from 'node:crypto';
 import { journalErrors, storageError } from './errors.ts';
+import { endsCommitted } from './frame.ts';
 import { entriesOf, type OpenFrame, openFrame, recordOf } from './frame-payload.ts';
 import { checkKey, type JournalReaderOptions, storageOf } from './options.ts';
 import type { BodyRecord, JournalEntry, Lsn } from './records.ts';
 import {
   findTailByHeaders,
   judgeStop,
+  positionAfter,
   readFrameAt,
   type ScanStop,
   SegmentWindow,
@@ -89,7 +91,7 @@ export class JournalReader {
     const storage = storageOf(options.storage);
     const key = checkKey(options.key);
     try {
-      const { segments, tail } = await loadJournal(storage, key);
+      const { segments, tail } = await loadJournal(storage, key, options.near);
       return new JournalReader(storage, key, segments, tail);
     } catch (error) {
       await storage.close();
@@ -431,12 +433,38 @@ function continuesBody(piece: { t: string }, first: BodyRecord, at: number): pie
 async function loadJournal(
   storage: SegmentStorage,
   key: Uint8Array | undefined,
+  near?: FrameHint,
 ): Promise<{ segments: Segment[]; tail: Tail }> {
   const { segments, faults } = await loadSegments(storage, key);
   if (faults[0]) throw faultError(storage.location, faults[0]);
   const last = segments.at(-1);
   if (!last) throw journalErrors.make('JOURNAL_NOT_FOUND', `there is no journal in ${storage.location}`);
-  return { segments, tail: await visibleTail(storage, commonJournalId(segments), last) };
+  const id = commonJournalId(segments);
+  const known = near?.segment === last.name ? await tailAfter(storage, id, last, near.offset) : undefined;
+  return { segments, tail: await visibleTail(storage, id, last, known) };
+}
+
+/** The end as somebody knows it who read up to the frame at `offset`; undefined where none begins there, or it ends no commit. */
+async function tailAfter(
+  storage: SegmentStorage,
+  journalId: Buffer,
+  segment: Segment,
+  offset: number,
+): Promise<Tail | undefined> {
+  const window = new SegmentWindow(storage, segment.name, segment.size, HINT_WINDOW_BYTES);
+  const frame = await readFrameAt(window, journalId, offset);
+  if (typeof frame === 'string' || !endsCommitted(frame.header)) return undefined;
+  const committed = positionAfter(frame);
+  return {
+    committed,
+    committedLsn: (committed.nextLsn - 1) as Lsn,
+    committedTime: frame.header.commitTime,
+    provenLsn: frame.header.durableLsn,
+    unprovenOffset: offset,
+    uncommittedRecords: 0,
+    uncommittedBytes: 0,
+    stop: { position: committed },
+  };
 }
 
 /** @throws JOURNAL_DAMAGED when what follows the visible end is more than a torn or unfinished write */
