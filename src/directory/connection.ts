@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { Client, PresenceFilter, ResultCodeError } from 'ldapts';
-import { messageOf, type UnderstudyError } from '../lib/index.ts';
+import { type Clock, messageOf, systemClock, type UnderstudyError } from '../lib/index.ts';
 import { directoryErrors } from './errors.ts';
 import { explained } from './failures.ts';
 import type { LdapOptions } from './options.ts';
@@ -26,11 +26,11 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-/** Connects and binds. Once `signal` aborts, whatever is under way on the connection rejects. */
+/** Connects and binds. An abort of `signal` ends that; once the connection is open, what is under way on it is the caller's to end. */
 export async function openConnection(options: LdapOptions, signal?: AbortSignal): Promise<Connection> {
   signal?.throwIfAborted();
   const tls = await tlsOptions(options);
-  const timeoutMs = options.timeoutMs ?? 30_000;
+  const { timeoutMs = 30_000, clock = systemClock } = options;
   const sockets: Socket[] = [];
   const client = new Client({
     url: options.url,
@@ -47,7 +47,6 @@ export async function openConnection(options: LdapOptions, signal?: AbortSignal)
   };
   signal?.addEventListener('abort', abort, { once: true });
   const close = async () => {
-    signal?.removeEventListener('abort', abort);
     // The answer is here or its error is; a goodbye that fails changes nothing. Said to a socket that is closed already, it
     // would wait for its timeout.
     if (sockets.every(({ destroyed }) => !destroyed)) await client.unbind().catch(() => {});
@@ -57,8 +56,13 @@ export async function openConnection(options: LdapOptions, signal?: AbortSignal)
   try {
     if (options.startTls) {
       // Over a given socket TLS does not know whom it speaks to, and ldapts changes the object it gets.
-      await client.startTLS({ ...tls, host: hostOf(options.url) }).catch((error: unknown) => {
+      const started = client.startTLS({ ...tls, host: hostOf(options.url) }).catch((error: unknown) => {
         throw error instanceof ResultCodeError ? noStartTls(options, error) : error;
+      });
+      await within(timeoutMs, clock, signal, started).catch((error: unknown) => {
+        // A handshake that does not end has the socket: no goodbye would get through.
+        for (const socket of sockets) socket.destroy();
+        throw error;
       });
     }
     const connection = {
@@ -77,22 +81,49 @@ export async function openConnection(options: LdapOptions, signal?: AbortSignal)
     await close();
     signal?.throwIfAborted();
     throw explained(options, error);
+  } finally {
+    signal?.removeEventListener('abort', abort);
   }
 }
 
-/** Opens, works, closes; every failure has its code. */
+/** ldapts waits for the answer to StartTLS for so long only, but for the handshake after it for ever. */
+async function within<T>(
+  timeoutMs: number,
+  clock: Clock,
+  signal: AbortSignal | undefined,
+  work: Promise<T>,
+): Promise<T> {
+  const done = new AbortController();
+  const ending = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
+  const late = clock.sleep(timeoutMs, ending).then(() => {
+    throw new Error(`TLS did not come about within ${timeoutMs} ms`);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    done.abort();
+  }
+}
+
+/** Opens, works, closes; every failure has its code. Once `signal` aborts, whatever is under way rejects. */
 export async function withConnection<T>(
   options: LdapOptions,
   signal: AbortSignal | undefined,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const connection = await openConnection(options, signal);
+  const abort = () => {
+    connection.client.unbind().catch(() => {});
+  };
+  signal?.addEventListener('abort', abort, { once: true });
   try {
+    signal?.throwIfAborted();
     return await work(connection);
   } catch (error) {
     signal?.throwIfAborted();
     throw explained(options, error);
   } finally {
+    signal?.removeEventListener('abort', abort);
     await connection.close();
   }
 }

@@ -1,5 +1,7 @@
 /** Goal: whatever an OpenLDAP server refuses or loses is told with its code and remedy, per account or once for all. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import test, { after, before, type TestContext } from 'node:test';
 import { type LdapOptions, ldapDirectory } from '../../src/directory/index.ts';
 import { UnderstudyError } from '../../src/lib/index.ts';
@@ -194,6 +196,56 @@ test('where no account is bound or none exists, the right to write is still answ
   await ldapDirectory(slapd.options).tryWrite();
   const nobody = { ...slapd.options, accountFilter: '(uid=nobody)' };
   await assert.rejects(ldapDirectory(nobody).tryWrite(), { code: 'DIRECTORY_ACCOUNTS_ABSENT' });
+});
+
+/** Passes on what a client sends as `toServer` has it. */
+async function relay(t: TestContext, port: number, toServer: (bytes: Buffer, server: Socket) => void) {
+  const sockets: Socket[] = [];
+  const listening = createServer((client) => {
+    const server = connect(port, '127.0.0.1');
+    sockets.push(client, server);
+    for (const socket of [client, server]) socket.on('error', () => {});
+    client.on('data', (bytes: Buffer) => toServer(bytes, server));
+    server.pipe(client);
+  }).listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  t.after(() => {
+    listening.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return `ldap://127.0.0.1:${(listening.address() as AddressInfo).port}`;
+}
+
+test('a TLS handshake that does not end is given up in time, or with the signal', {
+  timeout: 20_000,
+}, async (t) => {
+  const slapd = await slapdFor(t, {});
+  // StartTLS is asked for and answered; what follows never arrives.
+  const url = await relay(t, slapd.port, (bytes, server) => {
+    if (bytes[0] !== 0x16) server.write(bytes);
+  });
+  const options = { ...slapd.options, url, startTls: true, caFile: slapd.certificate };
+  const impatient = ldapDirectory({ ...options, timeoutMs: 300 });
+  await assert.rejects(impatient.tryWrite(), { code: 'DIRECTORY_UNREACHABLE' });
+  const signal = AbortSignal.timeout(300);
+  await assert.rejects(ldapDirectory(options).tryWrite(signal), { name: 'TimeoutError' });
+});
+
+test('an abort waits for the answers to what was sent, also on the first connection', async (t) => {
+  const slapd = await slapdFor(t, {});
+  const stop = new AbortController();
+  // Changes take their time on the way, and arrive also when nobody waits for them any more.
+  const url = await relay(t, slapd.port, (bytes, server) => {
+    if (!bytes.includes(STANDBY)) server.write(bytes);
+    else {
+      stop.abort(new Error('enough'));
+      setTimeout(() => server.write(bytes), 300);
+    }
+  });
+  const directory = ldapDirectory({ ...slapd.options, url });
+  const changes = await wishes(slapd.options);
+  await assert.rejects(directory.rebind(changes, { signal: stop.signal }), /enough/);
+  assert.deepEqual(slapd.read('u00000'), [STANDBY]);
 });
 
 let shared: Slapd;
