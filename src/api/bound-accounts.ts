@@ -1,6 +1,6 @@
 /** The accounts of a server that takes them from a directory. */
 import type { Config } from '../config/index.ts';
-import type { Directory } from '../directory/index.ts';
+import { type Directory, foldValue } from '../directory/index.ts';
 import type { AccountDirectory } from '../workloads/mail/index.ts';
 
 /**
@@ -15,7 +15,7 @@ export function boundAccounts(
   known: () => readonly string[],
 ): AccountDirectory {
   const host = config.servers[server]?.host ?? '';
-  const ours = new Set([host, ...partnerHosts(config, server)].map((name) => name.toLowerCase()));
+  const ours = new Set([host, ...partnerHosts(config, server)].map(foldValue));
   return {
     async listAccounts(signal) {
       const bound = await directory.listAccounts(host, signal);
@@ -24,7 +24,7 @@ export function boundAccounts(
       if (missing.length === 0 || ours.size === 1) return bound;
       const bindings = await directory.bindings(missing, undefined, signal);
       const staying = bindings
-        .filter(({ values }) => values.every((value) => ours.has(value.toLowerCase())))
+        .filter(({ values }) => values.every((value) => ours.has(foldValue(value))))
         .map(({ account }) => account);
       return [...new Set([...bound, ...staying])];
     },

@@ -3,7 +3,7 @@
  *
  * Words. A *binding* is what one entry says about one account: which server has its mail. Its *values* are those of the
  * server attribute, as they are written there: usually one host; none = unbound; several where an operator has several.
- * Values are compared without regard to case and order, as directories do with host names. A *rebinding* is a wish: from
+ * Values are compared without regard to case, spare spaces and order, as directories do with host names. A *rebinding* is a wish: from
  * exactly these values to exactly those.
  */
 import type { ProgressListener } from '../lib/index.ts';

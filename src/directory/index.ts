@@ -6,5 +6,6 @@ export type {
   RebindOptions,
   RebindOutcome,
 } from './directory.ts';
+export { foldValue, sameValues } from './judge.ts';
 export { ldapDirectory } from './ldap.ts';
 export type { LdapOptions } from './options.ts';

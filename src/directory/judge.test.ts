@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { changesFor, judge, sameValues } from './judge.ts';
+import { changesFor, foldValue, judge, sameValues } from './judge.ts';
 
 test('the verdict follows what is there, and what is done already comes first', () => {
   const wish = { from: ['a.example'], to: ['b.example'] };
@@ -21,6 +21,16 @@ test('the verdict follows what is there, and what is done already comes first', 
   for (const [found, change, verdict] of rows) {
     assert.equal(judge(found, change), verdict, JSON.stringify([found, change]));
   }
+});
+
+test('values that a directory calls equal are equal: case and spare spaces do not count', () => {
+  for (const same of ['mail-a.example', ' mail-a.example', 'Mail-A.example  ']) {
+    assert.equal(foldValue(same), 'mail-a.example', JSON.stringify(same));
+  }
+  assert.equal(foldValue('a   B'), 'a b');
+  assert.notEqual(foldValue('ab'), foldValue('a b'));
+  assert.notEqual(foldValue('a\t'), foldValue('a'));
+  assert.equal(judge(['a.example '], { from: ['a.example'], to: [] }), 'ready');
 });
 
 test('values are a set without case', () => {

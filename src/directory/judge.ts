@@ -22,7 +22,7 @@ export function judge(found: readonly string[], { from, to }: Wish): Verdict {
   return sameValues(found, from) ? 'ready' : 'conflict';
 }
 
-/** True for the same values, whatever their case and order (RFC 4517: caseIgnoreMatch; a set). */
+/** True for the same values, as `foldValue` has them, in whatever order: a set. */
 export function sameValues(one: readonly string[], other: readonly string[]): boolean {
   const [a, b] = [normalised(one), normalised(other)];
   return a.size === b.size && [...a].every((value) => b.has(value));
@@ -41,6 +41,14 @@ export function changesFor(attribute: string, found: readonly string[], to: read
   ];
 }
 
+/**
+ * Equal for values that a directory calls equal: their case does not count, nor spaces around them, nor how many are between two words
+ * (RFC 4517, caseIgnoreMatch and caseIgnoreIA5Match; RFC 4518, 2.6.1). What its filters find must be found by us as well.
+ */
+export function foldValue(value: string): string {
+  return value.replace(/ +/g, ' ').replace(/^ | $/g, '').toLowerCase();
+}
+
 function normalised(values: readonly string[]): Set<string> {
-  return new Set(values.map((value) => value.toLowerCase()));
+  return new Set(values.map(foldValue));
 }

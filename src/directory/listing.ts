@@ -2,6 +2,7 @@
 import type { Client, Entry, Filter } from 'ldapts';
 import { withConnection } from './connection.ts';
 import type { Binding } from './directory.ts';
+import { foldValue } from './judge.ts';
 import type { LdapOptions } from './options.ts';
 import { accountsWith, everyAccount, valuesOf } from './query.ts';
 
@@ -18,13 +19,13 @@ export async function listBindings(
 ): Promise<Binding[]> {
   const { accountAttribute, serverAttribute } = options;
   const wanted =
-    accounts === undefined ? undefined : new Map(accounts.map((name) => [name.toLowerCase(), name]));
+    accounts === undefined ? undefined : new Map(accounts.map((name) => [foldValue(name), name]));
   // An entry with two of the names comes with both searches that name them.
   const bindings = new Map<string, Binding>();
   const elsewhere = (values: readonly string[]) =>
     accounts !== undefined &&
     serverHost !== undefined &&
-    !values.some((value) => value.toLowerCase() === serverHost.toLowerCase());
+    !values.some((value) => foldValue(value) === foldValue(serverHost));
   await withConnection(options, signal, async ({ client }) => {
     for (const filter of filters(options, accounts, serverHost)) {
       for await (const entry of entriesIn(
@@ -37,7 +38,7 @@ export async function listBindings(
         const values = valuesOf(entry, serverAttribute);
         if (elsewhere(values)) continue;
         for (const name of valuesOf(entry, accountAttribute)) {
-          const account = wanted === undefined ? name : wanted.get(name.toLowerCase());
+          const account = wanted === undefined ? name : wanted.get(foldValue(name));
           if (account !== undefined)
             bindings.set(`${account}\0${entry.dn}`, { account, dn: entry.dn, values });
         }

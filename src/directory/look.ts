@@ -2,6 +2,7 @@
 import { ResultCodeError } from 'ldapts';
 import type { Connection } from './connection.ts';
 import { gone } from './failures.ts';
+import { foldValue } from './judge.ts';
 import { entriesIn } from './listing.ts';
 import type { LdapOptions } from './options.ts';
 import { pipelined } from './pipelined.ts';
@@ -36,7 +37,7 @@ async function lookInPages(
 ): Promise<readonly Work[]> {
   const { serverAttribute, log } = options;
   const wishes = works.flatMap(({ from, to }) => [from, to]);
-  const hosts = new Set(wishes.flat().map((host) => host.toLowerCase()));
+  const hosts = new Set(wishes.flat().map(foldValue));
   if (hosts.size > HOSTS_PER_SEARCH) return works;
   const orNone = wishes.some((values) => values.length === 0);
   const missing = new Map(works.map((work) => [work.dn.toLowerCase(), work]));

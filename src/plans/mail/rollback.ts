@@ -4,6 +4,7 @@
  *
  * The long part happens while people go on working; they wait only for its tail.
  */
+import { sameValues } from '../../directory/index.ts';
 import { counted, type JsonValue, messageOf } from '../../lib/index.ts';
 import type { PlanRecord, PlanStep, StepIo } from '../index.ts';
 import { accountsOf, momentOf } from './accounts.ts';
@@ -202,18 +203,15 @@ const bindToFormer: PlanStep<TakeOver> = {
       io.signal,
     );
     const values = new Map(now.map((binding) => [binding.dn, binding.values]));
-    return bindings.every((binding) => sameValues(values.get(binding.dn), binding.values));
+    return bindings.every(({ dn, values: before }) => {
+      const found = values.get(dn);
+      return found !== undefined && sameValues(found, before);
+    });
   },
   async run(context, io) {
     return { accounts: await bindBack(context, io, ['unbound', 'bound']) };
   },
 };
-
-function sameValues(a: readonly string[] | undefined, b: readonly string[]): boolean {
-  const fold = (values: readonly string[]) =>
-    JSON.stringify(values.map((value) => value.toLowerCase()).sort());
-  return a !== undefined && fold(a) === fold(b);
-}
 
 const rehomeBack: PlanStep<TakeOver> = {
   name: 'rehome-back',

@@ -5,7 +5,13 @@
  *   original  --unbind-->  original without the old host  --rebind-->  the old host replaced by the new one
  */
 
-import type { Binding, Directory, Rebinding, RebindOutcome } from '../../../directory/index.ts';
+import {
+  type Binding,
+  type Directory,
+  foldValue,
+  type Rebinding,
+  type RebindOutcome,
+} from '../../../directory/index.ts';
 import { counted } from '../../../lib/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
 import { noteShut, recall, remember, rememberProblems, type TakeOver } from '../context.ts';
@@ -183,7 +189,7 @@ function isFencedOtherwise({ rehomes, fences }: TakeOver): boolean {
 }
 
 function without(values: readonly string[], host: string): readonly string[] {
-  return values.filter((value) => value.toLowerCase() !== host.toLowerCase());
+  return values.filter((value) => foldValue(value) !== foldValue(host));
 }
 
 function problemOf({ account, result, found, code, message, remedy }: RebindOutcome) {
