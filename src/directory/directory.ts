@@ -41,6 +41,11 @@ export interface RebindOutcome {
 export interface RebindOptions {
   /** An abort sends nothing more; what was sent is waited for, then the signal's reason is thrown. */
   readonly signal?: AbortSignal;
+  /**
+   * These changes are what is left of a larger call that was not refused as a whole: a refusal is the outcome of its account, also
+   * when it meets all of them.
+   */
+  readonly rest?: boolean;
   /** Phase `rebind`, with `accountsDone` of `accountsTotal`. */
   readonly progress?: ProgressListener;
 }
@@ -70,6 +75,7 @@ export interface Directory {
    *
    * A lost connection is made again, and what was under way is read before it counts. Only what concerns every account
    * is thrown, and then nothing was changed: DIRECTORY_UNREACHABLE, DIRECTORY_BIND_REFUSED, DIRECTORY_NO_WRITE_RIGHTS, …
+   * A change that was made earlier shows as much as one that is made now that it does not concern every account.
    */
   rebind(changes: readonly Rebinding[], options?: RebindOptions): Promise<readonly RebindOutcome[]>;
 

@@ -25,7 +25,7 @@ type Settled = Omit<RebindOutcome, 'account' | 'dn'>;
 export async function rebind(
   options: LdapOptions,
   changes: readonly Rebinding[],
-  { signal, progress }: RebindOptions = {},
+  { signal, progress, rest = false }: RebindOptions = {},
 ): Promise<RebindOutcome[]> {
   everyAccount(options);
   const { clock = systemClock, patienceMs = 30_000, log } = options;
@@ -42,7 +42,7 @@ export async function rebind(
   const writing: Writing = {
     options,
     signal,
-    anyAccepted: false,
+    anyAccepted: rest,
     onAnswers: (count) => {
       answered += count;
       tell();
@@ -71,7 +71,7 @@ export async function rebind(
         }
         answered = 0;
         tell();
-        writing.anyAccepted ||= [...settled.values()].some(({ result }) => result === 'changed');
+        writing.anyAccepted ||= [...settled].some(wasAccepted);
         hopeless = await write(writing, connection, open.filter(isReadable));
         const busy = open.find((work) => isBusy(work.answer) || !isReadable(work));
         if (busy) trouble = explained(options, busy.unreadable ?? busy.answer);
@@ -124,6 +124,11 @@ function distinctWorks(changes: readonly Rebinding[]): Map<string, Work> {
     });
   }
   return works;
+}
+
+/** By this call, or by an earlier one that did not come to its end. */
+function wasAccepted([work, { result }]: readonly [Work, Settled]): boolean {
+  return result === 'changed' || (result === 'already' && !sameValues(work.from, work.to));
 }
 
 function keyOf(dn: string): string {

@@ -37,6 +37,7 @@ export interface Writing {
   readonly signal: AbortSignal | undefined;
   /** Told how many more of the works at hand were answered. */
   readonly onAnswers: (count: number) => void;
+  /** A change was taken from us, by this call or an earlier one: a refusal does not concern all. */
   anyAccepted: boolean;
 }
 

@@ -170,9 +170,10 @@ async function applyPatiently(
       : [];
   });
   if (again.length === 0) return first;
+  // The few that are left may all be refused; that is no reason to fail the others, which are done.
   const second = await directory.rebind(
     again.map(({ change }) => change),
-    options,
+    { ...options, rest: again.length < changes.length },
   );
   const outcomes = [...first];
   for (const [at, { index }] of again.entries()) outcomes[index] = second[at] as RebindOutcome;
