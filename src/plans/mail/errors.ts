@@ -36,6 +36,13 @@ export const takeOverErrors = defineErrors({
       'The directory did not take the changes of some accounts, and nothing else keeps them off the old server.',
     remedy: 'Give the right to write to the entries that are named, then: understudy plan resume ID',
   },
+  TAKEOVER_BOUND_LATE: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary: 'The directory bound an account to the old server after the plan had read which ones it has.',
+    remedy:
+      'Create the account on the new server and bind it there; see that new accounts come to that one: understudy plan show ID',
+  },
   TAKEOVER_PROBE_FAILED: {
     kind: 'failed',
     retry: 'later',

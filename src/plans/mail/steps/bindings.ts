@@ -62,7 +62,10 @@ export const rebind: PlanStep<TakeOver> = {
     const bound = new Set(
       (await directory.bindings(undefined, context.to.host, io.signal)).map(({ dn }) => dn),
     );
-    return bindings.every(({ dn }) => bound.has(dn));
+    // An entry may name both; and one may have come after the others were remembered.
+    return (
+      bindings.every(({ dn }) => bound.has(dn)) && (await stillBound(context, directory, io)).length === 0
+    );
   },
   async run(context, io) {
     const { directory } = context;
@@ -79,13 +82,23 @@ export const rebind: PlanStep<TakeOver> = {
     );
     const open = outcomes.filter(isOpen);
     if (open.length > 0 && open.length === outcomes.length) throw incomplete(open);
-    await rememberProblems(io, 'rebind', open.map(problemOf));
+    const known = new Set(bindings.map(({ dn }) => dn));
+    const late = (await stillBound(context, directory, io)).filter(({ dn }) => !known.has(dn));
+    await rememberProblems(io, 'rebind', [
+      ...open.map(problemOf),
+      ...late.map(({ account }) => lateProblem(context, account)),
+    ]);
     io.note(`${counted(outcomes.length - open.length, 'account')} bound to ${context.to.host}`);
     // Without a front door this is where people can come back.
     if (context.rehomes.length === 0) await remember(io, 'doorOpen', context.ports.clock.wallMs());
     return { accounts: bindings.length, bound: outcomes.length - open.length };
   },
 };
+
+/** Those of the plan that are bound to the old server now. */
+function stillBound({ parameters, from }: TakeOver, directory: Directory, io: StepIo) {
+  return directory.bindings(parameters.accounts, from.host, io.signal);
+}
 
 type Stage = 'original' | 'unbound' | 'bound';
 
@@ -203,6 +216,16 @@ function problemOf({ account, result, found, code, message, remedy }: RebindOutc
         ? `somebody else has changed its entry meanwhile, to ${found?.join(', ') || 'nothing'}; it was left so`
         : 'its entry could not be changed'),
     remedy: remedy ?? 'Set the server of the account in the directory by hand.',
+  };
+}
+
+function lateProblem({ move, from, to }: TakeOver, account: string) {
+  const code = 'TAKEOVER_BOUND_LATE';
+  return {
+    account,
+    code,
+    message: `it came to ${from.host} in the directory after the plan had read who is there; it was left so`,
+    remedy: `Let new accounts come to ${to.host}. Create this one on ${move.to}, then bind it to ${to.host} in the directory; what ${move.from} holds of it is to be copied by hand.`,
   };
 }
 
