@@ -14,11 +14,15 @@ export interface Log {
   child(fields: Record<string, unknown>): Log;
 }
 
+/** What is kept of lines that could not be written, until they can be; more of them are dropped. */
+const UNWRITTEN_BYTES_MOST = 1024 * 1024;
+
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 type Level = Exclude<(typeof LEVELS)[number], 'silent'>;
 
 /**
- * `level`: debug, info, warn, error or silent; `UNDERSTUDY_LOG` overrides it. Errors in `err` keep code and remedy.
+ * `level`: debug, info, warn, error or silent; `UNDERSTUDY_LOG` overrides it. Errors in `err` keep code and remedy. Writing never
+ * throws: a line that stderr does not take is lost, or comes later.
  * The library behind it is loaded with the first line that is written: most commands write none.
  */
 export function createLog(level = 'info'): Log {
@@ -51,6 +55,9 @@ function logOf(least: string, open: () => Logger): Log {
 
 function openLog(level: string): Logger {
   const { pino } = createRequire(import.meta.url)('pino') as { pino: typeof Pino };
+  const destination = pino.destination({ dest: 2, sync: true, maxLength: UNWRITTEN_BYTES_MOST });
+  // On a full disk a line is lost; whoever wanted to write it has clients to serve, and goes on.
+  destination.on('error', () => {});
   return pino(
     {
       level,
@@ -63,7 +70,7 @@ function openLog(level: string): Logger {
           error instanceof UnderstudyError ? error.toJSON() : pino.stdSerializers.err(error as Error),
       },
     },
-    pino.destination({ dest: 2, sync: true }),
+    destination,
   );
 }
 

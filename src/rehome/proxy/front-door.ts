@@ -142,7 +142,8 @@ export class FrontDoor {
         );
       }
     });
-    this.#writing = written;
+    // Whatever becomes of this one, the next is written.
+    this.#writing = written.catch(() => {});
     await written;
     return failure;
   }
