@@ -28,6 +28,8 @@ export interface ClientEvents {
   readonly clock: Clock;
   early(bytes: number): void;
   passed(direction: 'fromClient' | 'toClient', bytes: number): void;
+  /** Its server broke the connection off: it is leaving, and may not close by itself. */
+  lost(client: Client): void;
   /** After its last phase, once. */
   gone(client: Client): void;
 }
@@ -104,9 +106,12 @@ export class Client {
     upstream.on('error', (error) => {
       answer(error.message);
     });
-    upstream.once('close', () => {
+    upstream.once('close', (isBroken) => {
       answer('the connection was given up');
-      if (this.#upstream === upstream && this.phase === 'connected') this.end();
+      if (this.#upstream !== upstream || this.phase !== 'connected') return;
+      this.end();
+      // After an orderly end both sides have said all; what is on its way to the client may take its time.
+      if (isBroken) this.#events.lost(this);
     });
   }
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { ServiceName } from '../../config/index.ts';
-import { hasCode, silentLog, systemClock } from '../../lib/index.ts';
+import { hasCode, type Log, silentLog, systemClock } from '../../lib/index.ts';
 import type { DoorState } from '../types.ts';
 import { FrontDoor } from './front-door.ts';
 import { type DoorLimits, doorLimits } from './limits.ts';
@@ -37,6 +37,7 @@ interface DoorOptions {
   readonly limits?: Partial<DoorLimits>;
   readonly initial?: DoorState;
   readonly remember?: (state: DoorState) => Promise<void>;
+  readonly log?: Log;
 }
 
 async function frontDoor(t: TestContext, port: number, options: DoorOptions = {}) {
@@ -46,7 +47,7 @@ async function frontDoor(t: TestContext, port: number, options: DoorOptions = {}
     entries: [{ listen: { host: '127.0.0.1', port: 0 }, to, proxyProtocol: false, maxConnections, drain }],
     limits: { ...doorLimits, ...limits },
     clock,
-    log: silentLog,
+    log: options.log ?? silentLog,
     initial: options.initial ?? { mode: 'open', server: 'a' },
     targets,
     remember: options.remember ?? (async () => {}),
@@ -270,6 +271,46 @@ test('a state that cannot be written down: closed and held all the same, but not
   full = false;
   await door.set({ mode: 'open', server: 'a' }, targets);
   assert.equal(door.stats().remembered, true);
+});
+
+test('an order that failed for whatever reason does not fail the next', async (t) => {
+  let full = true;
+  const fails = () => {
+    if (full) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+  };
+  const { port: to } = await backend(t);
+  const { door } = await frontDoor(t, to, {
+    remember: async () => fails(),
+    log: { ...silentLog, error: fails },
+  });
+  await assert.rejects(door.set({ mode: 'closed' }, {}), { code: 'ENOSPC' });
+  full = false;
+  await door.set({ mode: 'closed' }, {});
+  assert.deepEqual([door.state.mode, door.stats().remembered], ['closed', true]);
+});
+
+test('a client whose server breaks off is without one, and is not kept for ever', async (t) => {
+  const { port: to, sockets } = await backend(t);
+  const { door, port, stats } = await frontDoor(t, to);
+  const begun = clock.wallMs();
+  const peer = client(t, port);
+  await until('it is served', () => peer.text !== '');
+  for (const socket of sockets) socket.resetAndDestroy();
+  await until('it is told', () => peer.ended);
+  await until('it does not count', () => stats().connected === 0);
+  assert.equal(door.outages(begun, clock.wallMs()).away, 1);
+  let isClosed = false;
+  peer.socket.once('close', () => {
+    isClosed = true;
+  });
+  // Who has heard the end already learns only by saying something.
+  await until('it is cut', () => {
+    peer.socket.write('x');
+    return isClosed;
+  });
+  const logout = client(t, port);
+  await until('the next is served', () => logout.text !== '');
+  assert.equal(door.outages(begun, clock.wallMs()).away, 0);
 });
 
 test('a later order overtakes an earlier one, which is told so', async (t) => {

@@ -81,6 +81,7 @@ export class DoorListener {
         if (direction === 'fromClient') this.#bytesFromClients += bytes;
         else this.#bytesToClients += bytes;
       },
+      lost: (client) => this.#lost(client),
       gone: (client) => this.#gone(client),
     };
     this.#server = createServer(
@@ -170,6 +171,14 @@ export class DoorListener {
     client.unconnect();
     this.#waiting.add(client);
     this.outages.begins(client.address);
+  }
+
+  /** From here on it is watched as those are that were ended by us: it may never close. */
+  #lost(client: Client): void {
+    if (!this.#connected.delete(client)) return;
+    this.outages.begins(client.address);
+    this.#leaving.add(client);
+    this.#lead();
   }
 
   #gone(client: Client): void {
