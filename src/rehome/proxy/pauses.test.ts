@@ -62,6 +62,56 @@ test('IMAP: between tagged responses, and while a client idles', () => {
   );
 });
 
+test('IMAP: of several commands under way the last one counts', () => {
+  follow(
+    'imap',
+    `S: * OK ready
+     C: a5 APPEND INBOX {5+}|hello|a6 APPEND INBOX {12}
+     S: a5 OK done
+     =no
+     S: + OK
+     C: x OK {99}|a7
+     S: * 2 EXISTS
+     =no
+     C: 
+     S: a6 OK done
+     =50
+     C: b1 STORE 1 +FLAGS (\\Seen)|b2 IDLE
+     S: * 1 FETCH (FLAGS (\\Seen))
+     =no
+     S: b1 OK done
+     =no
+     S: + idling|* 3 EXISTS
+     =50
+     C: DONE|b3 NOOP
+     S: b2 OK done
+     =no
+     S: b3 OK done
+     =50`,
+  );
+});
+
+test('IMAP: a literal that the server does not want is not waited for; what a client answers is no command', () => {
+  follow(
+    'imap',
+    `S: * OK ready
+     C: a AUTHENTICATE PLAIN
+     S: +
+     =no
+     C: AGFsaWNlAHNlY3JldA==
+     S: a OK logged in
+     =50
+     C: b APPEND INBOX {9999}
+     =no
+     S: b NO too large
+     =50
+     C: c NOOP
+     =no
+     S: c OK done
+     =50`,
+  );
+});
+
 test('IMAP: what STARTTLS hides is judged by the silence after the server’s last word', () => {
   follow(
     'imap',

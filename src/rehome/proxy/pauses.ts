@@ -120,34 +120,110 @@ function text(bytes: Buffer): string {
   return bytes.toString('latin1', 0, Math.min(bytes.length, LINE_KEPT));
 }
 
+/** Longest end of a line that is kept: it tells whether a literal follows. */
+const LITERAL_KEPT = 32;
+
+/** What an IMAP client sends: commands of lines and literals, and lines that answer the server. */
+class ImapCommands {
+  /** Of the last command that was begun. */
+  tag = '';
+  /** The last line that was completed. */
+  line = '';
+  #head = '';
+  #tail = '';
+  #literalBytes = 0;
+  /** A literal was announced whose content the server has not asked for yet (it may say no). */
+  #announced = false;
+  /** The command goes on after a literal. */
+  #goesOn = false;
+
+  /** Nothing of a command was begun and not completed. */
+  get ended(): boolean {
+    return this.#head === '' && !this.#goesOn;
+  }
+
+  take(bytes: Buffer): void {
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#literalBytes > 0) {
+        const taken = Math.min(this.#literalBytes, bytes.length - at);
+        this.#literalBytes -= taken;
+        this.#announced = false;
+        at += taken;
+        continue;
+      }
+      const end = bytes.indexOf(0x0a, at);
+      const part = bytes.subarray(at, end < 0 ? bytes.length : end);
+      if (this.#head.length < LINE_KEPT) this.#head = (this.#head + text(part)).slice(0, LINE_KEPT);
+      this.#tail = (this.#tail + part.toString('latin1', Math.max(0, part.length - LITERAL_KEPT))).slice(
+        -LITERAL_KEPT,
+      );
+      if (end < 0) return;
+      at = end + 1;
+      this.#completed();
+    }
+  }
+
+  #completed(): void {
+    this.line = this.#head.replace(/\r$/, '');
+    // `DONE` and what answers AUTHENTICATE are single words.
+    const tag = this.#goesOn ? undefined : /^([^\s*+]\S*) \S/.exec(this.line)?.[1];
+    if (tag !== undefined) this.tag = tag;
+    const [, size, noWait] = /\{(\d+)(\+?)\}\r?$/.exec(this.#tail) ?? [];
+    this.#goesOn = size !== undefined;
+    this.#literalBytes = Number(size ?? 0);
+    this.#announced = noWait === '';
+    this.#head = '';
+    this.#tail = '';
+  }
+
+  /** The server has answered the last command, without asking for the literal that was announced. */
+  answered(): void {
+    if (!this.#announced) return;
+    this.#announced = false;
+    this.#goesOn = false;
+    this.#literalBytes = 0;
+  }
+}
+
 /**
- * IMAP (RFC 9051): between two commands after the greeting and after a tagged response; also while a client idles
- * (RFC 2177), which lasts for hours. `* 12 FETCH` and a literal's content may look like a tagged response for a
- * moment; then the server goes on, and there is no silence.
+ * IMAP (RFC 9051): between two commands after the greeting and after the tagged response to the last command (with several under
+ * way, one to an earlier command is none); also while a client idles (RFC 2177), which lasts for hours. `* 12 FETCH` and
+ * a literal's content may look like a tagged response for a moment; then the server goes on, and there is no silence.
  */
 class ImapTurns implements Turns {
-  readonly #client = new LastLine();
+  readonly #client = new ImapCommands();
   readonly #server = new LastLine();
   #clientSpoke = false;
   #clientSpokeLast = false;
+  #idles = false;
 
   fromClient(bytes: Buffer): void {
     this.#client.take(bytes);
     this.#clientSpoke = true;
     this.#clientSpokeLast = true;
+    this.#idles = false;
   }
 
   fromServer(bytes: Buffer): void {
     this.#server.take(bytes);
     this.#clientSpokeLast = false;
+    if (this.#isAnswered) this.#client.answered();
+    // Commands before it are answered when the server lets it idle.
+    else if (/^[^\s*+]\S* IDLE$/i.test(this.#client.line)) {
+      this.#idles ||= /(^|\n)\+/.test(bytes.toString('latin1'));
+    }
+  }
+
+  get #isAnswered(): boolean {
+    const [, tag] = /^([^\s*+]\S*) (?:OK|NO|BAD)\b/i.exec(this.#server.complete) ?? [];
+    return tag !== undefined && tag === this.#client.tag;
   }
 
   get between(): boolean {
     if (this.#clientSpokeLast || !this.#server.ended || !this.#client.ended) return false;
-    const said = this.#server.complete;
-    if (!this.#clientSpoke) return said.startsWith('* ');
-    if (/^[^\s*+]\S* IDLE$/i.test(this.#client.complete)) return true;
-    return /^[^\s*+]\S* (OK|NO|BAD)\b/i.test(said);
+    if (!this.#clientSpoke) return this.#server.complete.startsWith('* ');
+    return this.#idles || this.#isAnswered;
   }
 }
 
