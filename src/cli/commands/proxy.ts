@@ -1,5 +1,6 @@
 /** `understudy proxy PAIR`: the front door of a pair in the foreground, until SIGINT or SIGTERM. */
-import { loadConfig } from '../../config/index.ts';
+import type { Adapters } from '../../api/index.ts';
+import { type Config, loadConfig } from '../../config/index.ts';
 import { createLog } from '../../lib/index.ts';
 import { runProxy, stopProxy } from '../../rehome/index.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -21,7 +22,14 @@ export const proxy: OwnCommand = {
           const log = createLog(config.log.level).child({ site: config.site });
           const { clock } = adapters;
           if (command.opts<{ stop?: true }>().stop !== true) {
-            await runProxy({ config, pair, clock, log, signal });
+            await runProxy({
+              config,
+              pair,
+              clock,
+              log,
+              signal,
+              whoActs: () => whoActs(adapters, config, pair),
+            });
             return exitCodes.done;
           }
           const pid = await stopProxy(config, pair, { clock, log, signal });
@@ -32,3 +40,24 @@ export const proxy: OwnCommand = {
       );
   },
 };
+
+/** As plans have left it; nothing is written. @throws CONTROL_DAMAGED, JOURNAL_… */
+async function whoActs(adapters: Adapters, config: Config, pair: string) {
+  const { actingServer } = await import('../../control/index.ts');
+  const { plansIn } = await import('../../plans/index.ts');
+  const control = await adapters.readControl(config);
+  try {
+    const plans = plansIn(control, () => false).filter((plan) => plan.pair === pair);
+    return {
+      server: actingServer(config, control, pair),
+      // A plan of some accounts leaves the front door as it is.
+      isMoving: plans.some(
+        ({ state, parameters }) =>
+          (state === 'interrupted' || state === 'failed') &&
+          (parameters as { readonly accounts?: unknown }).accounts === undefined,
+      ),
+    };
+  } finally {
+    await control.close();
+  }
+}

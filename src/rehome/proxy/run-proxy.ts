@@ -25,16 +25,21 @@ export interface RunProxyOptions {
   readonly log: Log;
   /** Ends it: clients are drained, then cut. What it remembers stays. */
   readonly signal: AbortSignal;
+  /**
+   * Which server has the pair's accounts, and whether a plan that has not ended is about to change that. Asked where no state was
+   * written down. Default: the live server of the configuration.
+   */
+  readonly whoActs?: () => Promise<{ readonly server: string; readonly isMoving: boolean }>;
   /** Default: `doorLimits`; for tests. */
   readonly limits?: Partial<DoorLimits>;
 }
 
 /**
- * Runs until the signal or a `stop`. Begins in the state that was last written down; open to the pair's live server
- * where there is none. A state that names a server which is not configured any more begins held.
+ * Runs until the signal or a `stop`. Begins in the state that was last written down; where there is none open to the server that
+ * acts, or held while a plan moves the accounts. A state that names a server which is not configured any more begins held.
  *
  * @throws REHOME_NO_PROXY, REHOME_PROXY_RUNNING, REHOME_STATE_DAMAGED, REHOME_PORT_IN_USE, REHOME_PORT_DENIED,
- * REHOME_ADDRESS_ABSENT, REHOME_LISTEN_FAILED, CONFIG_UNKNOWN_PAIR
+ * REHOME_ADDRESS_ABSENT, REHOME_LISTEN_FAILED, CONFIG_UNKNOWN_PAIR, and what `whoActs` throws
  */
 export async function runProxy(options: RunProxyOptions): Promise<void> {
   const { config, pair, clock, signal } = options;
@@ -45,7 +50,7 @@ export async function runProxy(options: RunProxyOptions): Promise<void> {
   process.umask(0o077);
   const lock = await takeDoor(files, pair, clock);
   try {
-    const initial = beginning(config, pair, rememberedState(files), log);
+    const initial = configured(config, rememberedState(files) ?? (await stateOfRoles(options, log)), log);
     const door = new FrontDoor({
       entries,
       limits: { ...doorLimits, ...options.limits },
@@ -127,8 +132,19 @@ async function takeDoor(files: DoorFiles, pair: string, clock: Clock): Promise<{
   });
 }
 
-function beginning(config: Config, pair: string, remembered: DoorState | undefined, log: Log): DoorState {
-  const state: DoorState = remembered ?? { mode: 'open', server: pairNamed(config, pair).live };
+/** A door that is new, or has lost its memory, must not lead to a server that a plan has left. */
+async function stateOfRoles({ config, pair, whoActs }: RunProxyOptions, log: Log): Promise<DoorState> {
+  if (whoActs === undefined) return { mode: 'open', server: pairNamed(config, pair).live };
+  const { server, isMoving } = await whoActs();
+  if (!isMoving) return { mode: 'open', server };
+  log.warn(
+    { pair, server },
+    `a plan of this pair has not ended, and may have left ${server}: clients wait. End it (understudy plan list); a front door that holds them still is to be started anew`,
+  );
+  return { mode: 'hold', server };
+}
+
+function configured(config: Config, state: DoorState, log: Log): DoorState {
   if (state.mode === 'closed' || Object.hasOwn(config.servers, state.server)) return state;
   // To guess could lead to a server that is fenced; to end would refuse clients without a word.
   log.error(
