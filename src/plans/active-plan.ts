@@ -4,7 +4,15 @@ import type { Clock } from '../lib/index.ts';
 import { crashPoint, invariant } from '../lib/index.ts';
 import { MEMORY_TOPIC, PLAN_TOPIC, type PlanEvent, type StepKey } from './events.ts';
 import { applyEvent, memoryIn } from './record.ts';
-import type { PlanId, PlanOptions, PlanRecord, StepIo, StepRecord } from './types.ts';
+import {
+  type PlanDirection,
+  type PlanId,
+  type PlanOptions,
+  type PlanRecord,
+  SERVICE,
+  type StepIo,
+  type StepRecord,
+} from './types.ts';
 
 export class ActivePlan {
   readonly id: PlanId;
@@ -61,10 +69,11 @@ export class ActivePlan {
 
   /** What a step works with. `point` names its crash points. */
   io(key: StepKey, options: PlanOptions, point: string): StepIo {
+    const reason = reasonFor(key.direction, this.record);
     return {
       signal: options.signal,
       progress: options.progress,
-      ...(this.record.reason === undefined ? {} : { reason: this.record.reason }),
+      ...(reason === undefined ? {} : { reason }),
       runs: this.record.runs.length,
       note: (text) => {
         const kept = this.append({ e: 'note', ...key, text });
@@ -80,4 +89,10 @@ export class ActivePlan {
       recall: (name) => this.recall(name),
     };
   }
+}
+
+/** Of what a person said. That a move was to be begun in spite of something is no reason to take it back so. */
+function reasonFor(direction: PlanDirection, { runs }: PlanRecord): string | undefined {
+  return runs.findLast((run) => run.direction === direction && run.by !== SERVICE && run.reason !== undefined)
+    ?.reason;
 }

@@ -7,7 +7,7 @@ import { temporaryDirectory } from '../../tests/lab/temp.ts';
 import { by, Ledger, openEngine, quiet } from '../../tests/plans/ledger-world.ts';
 import { ControlReader } from '../control/index.ts';
 import { defineErrors } from '../lib/index.ts';
-import type { Finding, PlanDefinition, PlanEngine, PlanStep } from './index.ts';
+import { type Finding, type PlanDefinition, type PlanEngine, type PlanStep, SERVICE } from './index.ts';
 
 const errors = defineErrors({
   TEST_LATER: { kind: 'failed', retry: 'later', summary: 'x.', remedy: 'Wait.' },
@@ -34,6 +34,12 @@ function step(name: string, more: Partial<PlanStep<Ledger>> = {}): PlanStep<Ledg
     retries: { times: 3, pauseMs: 1 },
     ...more,
   };
+}
+
+/** One that cannot be taken back. */
+function final(name: string, more: Partial<PlanStep<Ledger>> = {}): PlanStep<Ledger> {
+  const { undo: _, ...rest } = step(name, more);
+  return rest;
 }
 
 function plan(
@@ -260,14 +266,14 @@ test('a fence that fell while the plan lay still is made again; what a later ste
 
 test('a rollback with steps of its own goes on the same way after it failed, and reports', async () => {
   let broken = true;
-  const home = step('home', {
+  const home = final('home', {
     run: async () => {
       if (broken) throw errors.make('TEST_REPAIR', 'x');
       ledger.add('home');
     },
   });
   const definition = plan('move', [step('a')], {
-    rollbackSteps: (_, record) => (record.state === 'done' ? [step('carry'), home] : undefined),
+    rollbackSteps: (_, record) => (record.state === 'done' ? [final('carry'), home] : undefined),
     report: async (_, record) => ({ state: record.state }),
   });
   await withEngine([definition], async (engine) => {
@@ -279,6 +285,96 @@ test('a rollback with steps of its own goes on the same way after it failed, and
     assert.deepEqual([back.state, resumed, back.report], ['rolled-back', true, { state: 'rolled-back' }]);
     assert.deepEqual(ledger.lines, ['a', 'carry', 'home']);
   });
+});
+
+test('a rollback that fails while it can be undone is given up: the plan is as before, and stands in nobody’s way', async () => {
+  let broken = true;
+  const wait = step('wait', {
+    run: async () => {
+      ledger.add('wait');
+      if (broken) throw errors.make('TEST_REPAIR', 'it is dead');
+    },
+  });
+  const definition = plan('move', [step('a')], { rollbackSteps: () => [step('free'), wait, final('home')] });
+  await withEngine([definition, plan('other', [])], async (engine) => {
+    const { plan: done } = await engine.run(asked('move'), quiet);
+    const { plan: stays } = await engine.rollback(done.id, { by }, quiet);
+    assert.deepEqual([stays.state, stays.direction, stays.problem?.code], ['done', 'forward', 'TEST_REPAIR']);
+    assert.match(
+      stays.problem?.remedy ?? '',
+      new RegExp(`Plug it in.*rollback ${done.id}.*commit ${done.id}`),
+    );
+    assert.deepEqual(ledger.lines, ['a', 'free', 'wait', '-wait', '-free']);
+    broken = false;
+    const { plan: back, resumed } = await engine.rollback(done.id, { by }, quiet);
+    assert.deepEqual([back.state, resumed], ['rolled-back', false]);
+    assert.deepEqual(ledger.lines.slice(5), ['free', 'wait', 'home']);
+    assert.deepEqual(
+      back.steps.map(({ direction, name, state }) => [direction, name, state]),
+      [
+        ['forward', 'a', 'done'],
+        ['back', 'free', 'done'],
+        ['back', 'wait', 'done'],
+        ['back', 'home', 'done'],
+      ],
+    );
+    assert.equal((await engine.run(asked('other'), quiet)).plan.state, 'done');
+  });
+  await withEngine([definition], async (engine) => {
+    assert.equal(engine.list()[0]?.state, 'rolled-back', 'whoever reads the journal later sees the same');
+  });
+});
+
+test('a plan whose rollback was given up can be made final', async () => {
+  const stuck = step('wait', {
+    run: async () => {
+      throw errors.make('TEST_REPAIR', 'it is dead');
+    },
+  });
+  await withEngine([plan('move', [step('a')], { rollbackSteps: () => [stuck] })], async (engine) => {
+    const { plan: done } = await engine.run(asked('move'), quiet);
+    await engine.rollback(done.id, { by }, quiet);
+    const { plan: final } = await engine.commit(done.id, { by }, quiet);
+    assert.deepEqual([final.state, final.problem], ['committed', undefined]);
+  });
+});
+
+test('what stands against a rollback is told before anything is journaled', async () => {
+  const definition = plan('move', [step('a')], {
+    rollbackSteps: () => [final('home')],
+    rollbackPreflight: async () => {
+      throw errors.make('TEST_REPAIR', 'it is dead');
+    },
+  });
+  await withEngine([definition], async (engine) => {
+    const { plan: done } = await engine.run(asked('move'), quiet);
+    await assert.rejects(engine.rollback(done.id, { by }, quiet), { code: 'TEST_REPAIR' });
+    await assert.rejects(engine.previewRollback(done.id), { code: 'TEST_REPAIR' });
+    const { state, runs } = engine.show(done.id);
+    assert.deepEqual([state, runs.length], ['done', 1]);
+  });
+});
+
+test('a reason counts from when a person gives it, for the way that they then go', async () => {
+  const heard: (string | undefined)[] = [];
+  const careful = (name: string) =>
+    final(name, {
+      run: async (_, io) => {
+        heard.push(io.reason);
+        if (heard.length < 3 || io.reason === undefined) throw errors.make('TEST_REPAIR', 'unsafe');
+        ledger.add(name);
+      },
+    });
+  const definition = plan('move', [careful('a')], { rollbackSteps: () => [careful('home')] });
+  await withEngine([definition], async (engine) => {
+    const { plan: failed } = await engine.run(asked('move'), quiet);
+    await engine.resume(failed.id, { by: SERVICE, reason: 'the service started again' }, quiet);
+    const { plan: done } = await engine.resume(failed.id, { by, reason: 'it can wait' }, quiet);
+    assert.equal(done.state, 'done');
+    assert.equal((await engine.rollback(done.id, { by }, quiet)).plan.state, 'failed');
+    await engine.rollback(done.id, { by, reason: 'leave it' }, quiet);
+  });
+  assert.deepEqual(heard, [undefined, undefined, 'it can wait', undefined, 'leave it']);
 });
 
 test('notes and outcomes are in the record, also for whoever reads it later', async () => {

@@ -7,6 +7,9 @@
  *     kill, error▼  │                  ▼
  *      interrupted, failed ─rollback─► running, back ──► rolled-back
  *
+ * A rollback that fails while all that it has done can be undone is undone, and the plan is as it was: `done`, else `failed`. So it stands in
+ * nobody's way.
+ *
  * What a record says is only what its events say (`record.ts`); a plan that is `running` in the journal and that nobody works on was
  * interrupted.
  */
@@ -30,6 +33,7 @@ import type {
   PlanKinds,
   PlanOptions,
   PlanPreview,
+  PlanProblem,
   PlanRecord,
   PlanRequest,
   PlanResult,
@@ -151,7 +155,8 @@ export class PlanEngine {
 
   /**
    * Takes a plan back: by its kind's own steps, or by undoing what was done, the last first.
-   * @throws PLAN_UNKNOWN, PLAN_UNDER_WAY, PLAN_ENDED, PLAN_SUPERSEDED, PLAN_NO_WAY_BACK, PLAN_KIND_UNKNOWN
+   * @throws PLAN_UNKNOWN, PLAN_UNDER_WAY, PLAN_ENDED, PLAN_SUPERSEDED, PLAN_NO_WAY_BACK, PLAN_KIND_UNKNOWN, and what the definition's preflight of
+   * a rollback throws: nothing was journaled then.
    */
   async rollback(id: string, caller: PlanCaller, options: PlanOptions): Promise<PlanResult> {
     const record = this.show(id);
@@ -162,6 +167,7 @@ export class PlanEngine {
     return this.#working(record, options, async (definition, context, plan, held) => {
       checkWayBack(definition.steps(context), context, record);
       const steps = definition.rollbackSteps?.(context, record);
+      if (steps !== undefined && steps.length > 0) await definition.rollbackPreflight?.(context);
       await plan.append(runEvent('back', caller, steps && listOf(steps, context)));
       return this.#back(definition, context, plan, held);
     });
@@ -284,7 +290,32 @@ export class PlanEngine {
     const end = hasOwnSteps
       ? await doSteps(run, steps, 'back')
       : await undoSteps(run, definition.steps(context));
+    if (hasOwnSteps && end.ended === 'failed' && canBeGivenUp(steps, plan.record)) {
+      const undone = await undoSteps(run, steps, 'back');
+      if (undone.ended === 'all') return this.#giveUp(plan, end.problem);
+    }
     return this.#finish(definition, context, plan, end, 'rolled-back');
+  }
+
+  /** The plan is as its rollback found it, and says why. Nobody but a person goes on with one that had not come to its end. */
+  async #giveUp(plan: ActivePlan, { remedy, ...problem }: PlanProblem): Promise<PlanRecord> {
+    const { id, was } = plan.record;
+    const state = was === 'done' ? 'done' : 'failed';
+    const next =
+      state === 'done'
+        ? `The plan is done as before: take it back again (understudy plan rollback ${id}), or stay (understudy plan commit ${id})`
+        : interruptedProblem({ ...plan.record, direction: 'forward' }).remedy;
+    await plan.append({
+      e: 'state',
+      state,
+      givenUp: true,
+      problem: { ...problem, remedy: `${remedy.replace(/\.$/, '')}. ${next}` },
+    });
+    this.#parts.log.warn(
+      { plan: id, state, code: problem.code },
+      `its rollback is given up: ${problem.message}`,
+    );
+    return plan.record;
   }
 
   async #toCommit(definition: AnyPlanDefinition, context: unknown, plan: ActivePlan, options: PlanOptions) {
@@ -448,6 +479,7 @@ export async function previewRollback(
     const forward = definition.steps(context);
     checkWayBack(forward, context, record);
     const own = definition.rollbackSteps?.(context, asFound(record)) ?? [];
+    if (own.length > 0 && record.direction !== 'back') await definition.rollbackPreflight?.(context);
     const sentence = `Take back: ${definition.sentence(parameters, pair)}`;
     const steps =
       own.length > 0 ? await previewSteps(own, context, recall) : previewUndo(forward, context, record);
@@ -493,6 +525,15 @@ function previewUndo<C>(steps: readonly PlanStep<C>[], context: C, record: PlanR
 
 function hasBegun(record: PlanRecord, name: string): boolean {
   return record.steps.some((step) => step.direction === 'forward' && step.name === name && step.attempts > 0);
+}
+
+/** Nothing but what can be undone has begun. */
+function canBeGivenUp<C>(steps: readonly PlanStep<C>[], record: PlanRecord): boolean {
+  return steps.every(
+    ({ name, undo }) =>
+      undo !== undefined ||
+      !record.steps.some((step) => step.direction === 'back' && step.name === name && step.attempts > 0),
+  );
 }
 
 function checkWayBack<C>(steps: readonly PlanStep<C>[], context: C, record: PlanRecord): void {

@@ -57,6 +57,8 @@ export type PlanEvent =
       readonly state: Exclude<PlanState, 'running'>;
       readonly problem?: PlanProblem;
       readonly report?: unknown;
+      /** Its rollback was: the plan goes forward again. */
+      readonly givenUp?: true;
     };
 
 export interface MemoryEntry {

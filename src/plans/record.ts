@@ -76,14 +76,22 @@ export function applyEvent(
       direction,
       ...(direction === plan.direction ? {} : { was: plan.state === 'running' ? 'interrupted' : plan.state }),
       runs: [...plan.runs, { at: time, direction, by, ...reasonOf(event) }],
-      steps: event.steps === undefined ? plan.steps : [...plan.steps, ...newSteps(event.steps, direction)],
+      // Of a rollback that was given up the next one begins anew.
+      steps:
+        event.steps === undefined
+          ? plan.steps
+          : [
+              ...plan.steps.filter((step) => step.direction !== direction),
+              ...newSteps(event.steps, direction),
+            ],
     };
   }
   if (event.e === 'state') {
-    const { e: _, ...said } = event;
-    const { problem: __, stopped, ...rest } = plan;
+    const { e: _, givenUp, ...said } = event;
+    const { problem: __, stopped, was, ...rest } = plan;
     const stays = said.state === 'interrupted' && stopped !== undefined ? { stopped } : {};
-    return { ...rest, ...stays, ...said, endedAt: time };
+    const way = givenUp ? { direction: 'forward' as const } : was === undefined ? {} : { was };
+    return { ...rest, ...stays, ...said, ...way, endedAt: time };
   }
   const { direction, step: name } = event;
   const at = plan.steps.findIndex((step) => step.name === name && step.direction === direction);

@@ -43,8 +43,12 @@ export function doSteps<C>(
 }
 
 /** Takes back what was begun, the last first. */
-export function undoSteps<C>(run: StepRun<C>, steps: readonly PlanStep<C>[]): Promise<RunEnd> {
-  return overSteps(run, [...steps].reverse(), 'forward', undoStep);
+export function undoSteps<C>(
+  run: StepRun<C>,
+  steps: readonly PlanStep<C>[],
+  direction: PlanDirection = 'forward',
+): Promise<RunEnd> {
+  return overSteps(run, [...steps].reverse(), direction, undoStep);
 }
 
 type OneStep<C> = (run: StepRun<C>, step: PlanStep<C>, key: StepKey) => Promise<void>;

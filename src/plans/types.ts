@@ -13,7 +13,7 @@
  *   interrupted   whoever worked on it stopped between two steps, or was killed. `resume` goes on, `rollback` takes it back; a service that
  *                 starts goes on by itself, unless somebody had asked the plan to stop
  *   failed        a step could not be done; the problem says why. `resume` tries again, `rollback` takes it back
- *   done          every step is done. Reversible: `commit` or `rollback` ends it
+ *   done          every step is done. Reversible: `commit` or `rollback` ends it. A rollback that fails before anybody was moved leaves it so
  *   committed     done for good
  *   rolled-back   what was done has been taken back
  */
@@ -33,7 +33,10 @@ export interface StepIo {
   /** Aborts when the plan is to be interrupted. A step may end early for it (throw its reason); it is resumed later. */
   readonly signal: AbortSignal;
   readonly progress: ProgressListener;
-  /** Why the plan was begun in spite of what stands against it: a step that would stop it goes on, and tells. Absent: nobody said. */
+  /**
+   * Why it is to go on in spite of what stands against it: a step that would stop it goes on, and tells. What a person said last, at its begin or when
+   * they went on with it; for a rollback what was said of the rollback. Absent: nobody said.
+   */
   readonly reason?: string;
   /** How often somebody has begun or gone on with the plan: what a step did under a lower number may be long ago. */
   readonly runs: number;
@@ -58,7 +61,10 @@ export interface PlanStep<C> {
    * its outcome in the record. An error with `retry: 'later'` is tried again a few times, any other fails the plan.
    */
   run(context: C, io: StepIo): Promise<unknown>;
-  /** Takes it back; also called for a step that has run in part, or (after a crash) not at all. May be repeated. Without it nothing has to be. */
+  /**
+   * Takes it back; also called for a step that has run in part, or (after a crash) not at all. May be repeated. Without it nothing has to be. Of a
+   * rollback's own steps: where all that have begun have one, a rollback that fails is given up, and the plan is as it was before.
+   */
   undo?(context: C, io: StepIo): Promise<unknown>;
   /** Once this step has begun the plan can only go forward. */
   readonly pointOfNoReturn?: boolean;
@@ -114,6 +120,8 @@ export interface PlanDefinition<P = unknown, C = unknown> {
    * as the rollback found it, also at a resume of the rollback; the answer must follow from it alone.
    */
   rollbackSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[] | undefined;
+  /** Changes nothing; asked before a rollback by steps of its own is journaled, and in a dry run. Throws what stands against it. */
+  rollbackPreflight?(context: C): Promise<void>;
   /** Steps that make a done plan final, beyond saying so in the record; as above. */
   commitSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[];
 }
@@ -174,10 +182,13 @@ export interface PlanRun {
   /** Wall time, ms. */
   readonly at: number;
   readonly direction: PlanDirection;
-  /** `user@host`. */
+  /** `user@host`, or `SERVICE` for one that the service has gone on with by itself. */
   readonly by: string;
   readonly reason?: string;
 }
+
+/** See `PlanRun.by`. */
+export const SERVICE = 'service';
 
 /** A plan as its entries in the control journal tell it. */
 export interface PlanRecord {
@@ -206,7 +217,7 @@ export interface PlanRecord {
   /** The plan's steps, then those of a rollback or commit that has begun. */
   readonly steps: readonly StepRecord[];
   readonly runs: readonly PlanRun[];
-  /** Why it is failed or interrupted, or why an ended one has no report. */
+  /** Why it is failed or interrupted, why an ended one has no report, or why its rollback was given up. */
   readonly problem?: PlanProblem;
   readonly report?: unknown;
 }
