@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Lsn, MailboxId } from '../../../journal/index.ts';
-import { messageOf, UnderstudyError } from '../../../lib/index.ts';
+import { hasCode, messageOf, UnderstudyError } from '../../../lib/index.ts';
 import type { ImapConnection } from '../imap/index.ts';
 import { ConnectionPool } from '../shadow/index.ts';
 import type { StandbyDeps } from '../standby/index.ts';
@@ -55,8 +55,7 @@ async function carryMailbox(
   mailbox: string,
   messages: readonly LaterMessage[],
 ): Promise<CarriedMessage[]> {
-  await connection.create(mailbox);
-  const selected = await connection.select(mailbox);
+  const selected = await selectOrCreate(connection, mailbox);
   const known = deps.reader.catalog.mailboxByName(messages[0]?.account ?? '', mailbox, since);
   const there = await newBodies(
     connection,
@@ -76,6 +75,17 @@ async function carryMailbox(
     carried.push({ account, mailbox, subject, messageId, result: found > 0 ? 'there' : 'appended' });
   }
   return carried;
+}
+
+/** Most are there, above all INBOX; to create one that is there is an error, and which one servers tell differently. */
+async function selectOrCreate(connection: ImapConnection, mailbox: string) {
+  try {
+    return await connection.select(mailbox);
+  } catch (error) {
+    if (!hasCode(error, 'MAIL_MAILBOX_ABSENT')) throw error;
+    await connection.create(mailbox);
+    return connection.select(mailbox);
+  }
 }
 
 /** One above the highest UID that the replica had: what is there from it on came later. */
