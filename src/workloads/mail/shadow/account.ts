@@ -12,7 +12,6 @@ import {
   formatSequenceSet,
   type ImapConnection,
   type MailboxListing,
-  type Namespaces,
   rangesHold,
   uidsOfRanges,
 } from '../imap/index.ts';
@@ -20,6 +19,7 @@ import { withAccountLock } from './account-lock.ts';
 import type { Unfetchable } from './bodies.ts';
 import type { AccountOutcome, FollowContext } from './context.ts';
 import { followMailbox, type MailboxOutcome, type Totals } from './mailbox.ts';
+import { isOwnMailbox } from './own-mailbox.ts';
 import type { LookScope } from './queue.ts';
 import { compareTrees, type FollowedMailbox, type ListedMailbox, type TreeChanges } from './tree.ts';
 
@@ -431,12 +431,6 @@ class AccountFollow {
     this.#context.counters.recordsCommitted += records.length + 1;
     return this.#context.deps.vault.commit(records);
   }
-}
-
-/** Mailboxes of others and shared ones (RFC 2342) are not the account's: following them here would double them. */
-export function isOwnMailbox(name: string, namespaces: Namespaces | undefined): boolean {
-  const foreign = [...(namespaces?.others ?? []), ...(namespaces?.shared ?? [])];
-  return !foreign.some(({ prefix }) => prefix !== '' && name.startsWith(prefix));
 }
 
 function listedMailbox(listing: MailboxListing, subscribed: boolean): ListedMailbox[] {

@@ -1,4 +1,3 @@
-export { isOwnMailbox } from './account.ts';
 export { withAccountLock, withRestoreLock } from './account-lock.ts';
 export { type Bandwidth, bandwidthOf } from './bandwidth.ts';
 export { ConnectionPool } from './connection-pool.ts';
@@ -6,4 +5,5 @@ export { doveadmOf } from './doveadm.ts';
 export { startShadow } from './engine.ts';
 export { Follower } from './follower.ts';
 export { shadowOnce } from './once.ts';
+export { isOwnMailbox } from './own-mailbox.ts';
 export { AccountProblems, problemOf } from './problems.ts';
