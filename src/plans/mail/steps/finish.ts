@@ -261,6 +261,9 @@ export async function quickCertificate(
       .join('; '),
     remedy: 'Compare it: understudy verify SERVER --against STANDBY --account ACCOUNT',
   }));
+  // Whatever had kept an account from being brought up is over where it is as it should be.
+  const equal = accounts.filter((account) => !left.has(account));
+  for (const step of ['finish', 'certify']) await rememberProblems(io, step, [], equal);
   const others = new Set(earlier === undefined ? [] : all);
   for (const account of accounts) others.delete(account);
   await rememberProblems(io, 'quick', problems, earlier === undefined ? undefined : [...accounts, ...isHeld]);

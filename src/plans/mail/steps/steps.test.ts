@@ -92,6 +92,37 @@ describe('the certificate of the last changes', () => {
   });
 });
 
+describe('what had kept accounts from being brought up', () => {
+  const problem = (step: string, account: string) => ({
+    step,
+    account,
+    code: 'X',
+    message: 'x',
+    remedy: 'x',
+  });
+
+  it('is over for those that the comparison finds equal, and stays for others', async () => {
+    const world = new World();
+    world.differing.add('b');
+    world.memory.set('problems', [
+      problem('finish', 'a'),
+      problem('finish', 'b'),
+      problem('rebind', 'a'),
+      problem('pass', 'a'),
+    ]);
+    await quickCertificate(world.context, world.io(), AT, []);
+    assert.deepEqual(
+      world.recall('problems')?.map(({ step, account }) => [step, account]),
+      [
+        ['finish', 'b'],
+        ['rebind', 'a'],
+        ['pass', 'a'],
+        ['quick', 'b'],
+      ],
+    );
+  });
+});
+
 describe('sessions that cannot be ended', () => {
   const ended = { why: 'the key may not', remedy: 'Let it.' };
 
