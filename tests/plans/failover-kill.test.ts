@@ -30,8 +30,8 @@ const switchoverSteps = [
   'drain',
   'rehome',
   'rebind',
-  'sweep',
   'protect',
+  'sweep',
   'probe',
   'verify',
 ];

@@ -20,7 +20,8 @@ import { fence } from './steps/fence.ts';
 import { certify, finish } from './steps/finish.ts';
 import { probe, protect, verify } from './steps/serve.ts';
 import { endSessions } from './steps/sessions.ts';
-import { drain, hold, prepare, sweepBehind } from './steps/switchover.ts';
+import { sweepBehind } from './steps/sweep.ts';
+import { drain, hold, prepare } from './steps/switchover.ts';
 
 /** The old server is gone. Fenced first, so that it cannot serve before the new one does, should it come back. */
 const failoverSteps: readonly PlanStep<TakeOver>[] = [
@@ -47,9 +48,10 @@ const switchoverSteps: readonly PlanStep<TakeOver>[] = [
   drain,
   rebind,
   rehome,
+  // Before a look at all of the old server, which takes long, and which that one need not survive.
+  protect,
   sweepBehind,
   fence,
-  protect,
   probe,
   verify,
 ];

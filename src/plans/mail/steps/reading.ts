@@ -7,11 +7,14 @@ import { takeOverErrors } from '../errors.ts';
 
 const NAMED_AT_MOST = 10;
 
+/** Whose problems are which: of the server that is left, of the looks for what came late, and the same on the way back. */
+export type ReadingStep = 'pass' | 'sweep-pass' | 'pass-back' | 'sweep-pass-back';
+
 /** Gives the problems of whole accounts. @throws TAKEOVER_LIVE_NOT_CAUGHT_UP when none could be read */
 export async function passOver(
   context: TakeOver,
   io: StepIo,
-  step: 'pass' | 'sweep-pass' = 'pass',
+  step: ReadingStep = 'pass',
 ): Promise<readonly Problem[]> {
   const { ports, move } = context;
   const { problems, accounts } = await ports.following.pass(move.from, {
@@ -36,6 +39,7 @@ export async function lookAt(
   context: TakeOver,
   io: StepIo,
   accounts: readonly string[],
+  step: ReadingStep = 'pass',
 ): Promise<readonly Problem[]> {
   if (accounts.length === 0) return [];
   const { ports, move } = context;
@@ -43,7 +47,7 @@ export async function lookAt(
     signal: io.signal,
     progress: io.progress,
   });
-  await rememberProblems(io, 'pass', problems, accounts);
+  await rememberProblems(io, step, problems, accounts);
   return ofWholeAccounts(context, problems);
 }
 
@@ -52,6 +56,23 @@ function ofWholeAccounts(context: TakeOver, problems: readonly Problem[]): reado
   const ours = new Set(concerned(context, accountsOf(problems)));
   // `*`: the question for all at once failed, and they were asked one by one.
   return problems.filter(({ account, uid }) => account !== '*' && uid === undefined && ours.has(account));
+}
+
+/**
+ * The server that a rollback leaves is read as a whole; what was busy or locked for a moment is looked at once more. What cannot be read would be
+ * left behind: the problems stay for the report. @throws TAKEOVER_NOT_CARRIED_BACK unless there is a reason to go on
+ */
+export async function readForTheWayBack(back: TakeOver, io: StepIo): Promise<void> {
+  const first = await passOver(back, io, 'pass-back');
+  const unread = await lookAt(back, io, accountsOf(first), 'pass-back');
+  const [one] = unread;
+  if (one === undefined || io.reason !== undefined) return;
+  const accounts = accountsOf(unread);
+  throw takeOverErrors.make(
+    'TAKEOVER_NOT_CARRIED_BACK',
+    `could not be read on ${back.move.from}, so that what was written there would be left behind: ${named(accounts)} (${one.code}: ${one.message})`,
+    { details: { accounts: accounts.slice(0, 100) } },
+  );
 }
 
 /** Remembers them for the report. @throws TAKEOVER_ACCOUNTS_UNREAD unless there is a reason to go on */

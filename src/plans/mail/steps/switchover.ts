@@ -1,8 +1,8 @@
 /** What a switchover does that a failover cannot: the old server is there, and its last changes come along. */
-import { counted, type JsonValue, messageOf } from '../../../lib/index.ts';
+import { messageOf } from '../../../lib/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
-import { accountsOf, momentOf, someAccountsOf } from '../accounts.ts';
-import { type Moment, noteShut, recall, remember, rememberProblems, type TakeOver } from '../context.ts';
+import { accountsOf, momentOf } from '../accounts.ts';
+import { type Moment, noteShut, recall, remember, type TakeOver } from '../context.ts';
 import { bindBack, rememberedBindings, unbind } from './bindings.ts';
 import { allAre, setDoors, undoDoors } from './door.ts';
 import { bringToMoment, changedSince, quickCertificate, restWarm } from './finish.ts';
@@ -132,10 +132,11 @@ export const drain: PlanStep<TakeOver> = {
     const changed = await changedSince(context, prepared);
     const finished = await bringToMoment(context, io, at, prepared, changed);
     insistOnBursts(context, io);
-    await remember(io, 'finished', finished);
     if (changed.length > 0) {
       await quickCertificate(context, io, at, recall(io, 'held') ?? [], changed, recall(io, 'quick'));
     }
+    // Last: what says that this step is done says that these were compared too.
+    await remember(io, 'finished', finished);
     const looked = typeof unseen === 'string' ? { everybody: unseen } : { looked: unseen.length };
     return { lsn: at.lsn, ...looked, changed: changed.length };
   },
@@ -170,35 +171,3 @@ async function changedUnseen(context: TakeOver, io: StepIo): Promise<readonly st
     return `who has changed could not be asked: ${messageOf(error)}`;
   }
 }
-
-/** Mail that came to the old server by another way after all is found by a look at all of it, and brought along. */
-export const sweepBehind: PlanStep<TakeOver> = {
-  name: 'sweep',
-  always: true,
-  sentence: ({ move }) => `Look at all of ${move.from} once more, and carry over what came late`,
-  isDone: async (_, io) => recall(io, 'stragglers') !== undefined,
-  async run(context, io) {
-    const { ports, move, place } = context;
-    const at = recall(io, 'at') ?? (await momentOf(context));
-    const late = await passOver(context, io, 'sweep-pass');
-    const report = await ports.standby.carryOver(place, at.lsn, await someAccountsOf(context, at.lsn), {
-      signal: io.signal,
-      progress: io.progress,
-    });
-    await rememberProblems(io, 'sweep', report.problems);
-    await remember(io, 'stragglers', report as unknown as JsonValue);
-    const appended = report.messages.filter(({ result }) => result === 'appended').length;
-    if (appended > 0) {
-      io.note(
-        `${counted(appended, 'message')} reached ${move.from} after the move and came along to ${move.to}`,
-      );
-    }
-    if (report.removed > 0) {
-      io.note(
-        `${counted(report.removed, 'message')} went from ${move.from} after the move, and stayed on ${move.to}`,
-      );
-    }
-    if (late.length > 0) await remember(io, 'unswept', [...new Set(late.map(({ account }) => account))]);
-    return { messages: appended, flags: report.flagsSet, removed: report.removed };
-  },
-};

@@ -1,0 +1,98 @@
+/**
+ * Mail that came to a server by another way after people had left it: a look at all of it finds that, and it is brought along. That server may be
+ * lost by then: people work on the other one, and nothing waits for it.
+ */
+import type { Lsn } from '../../../journal/index.ts';
+import { counted, type JsonValue, UnderstudyError } from '../../../lib/index.ts';
+import type { CarryOverReport } from '../../../workloads/mail/carry-over/index.ts';
+import type { Problem } from '../../../workloads/mail/index.ts';
+import type { PlanStep, StepIo } from '../../index.ts';
+import { accountsOf, momentOf, someAccountsOf } from '../accounts.ts';
+import { recall, remember, rememberProblems, type TakeOver } from '../context.ts';
+import { passOver, type ReadingStep } from './reading.ts';
+
+/** A server that answers and cannot be read is tried again; one that does not answer is not waited for. */
+const TRIES = 3;
+const PAUSE_MS = 1_000;
+const ANSWER_WITHIN_MS = 1_000;
+
+export const sweepBehind: PlanStep<TakeOver> = {
+  name: 'sweep',
+  always: true,
+  sentence: ({ move }) => `Look at all of ${move.from} once more, and carry over what came late`,
+  isDone: async (_, io) => recall(io, 'stragglers') !== undefined,
+  async run(context, io) {
+    const at = recall(io, 'at') ?? (await momentOf(context));
+    const { late, report } = await sweep(context, io, at.lsn, { pass: 'sweep-pass', carry: 'sweep' });
+    if (late.length > 0) await remember(io, 'unswept', late);
+    await remember(io, 'stragglers', report as unknown as JsonValue);
+    return summaryOf(report);
+  },
+};
+
+/**
+ * Carries over what the journal of `from` got after `since`. Gives the accounts of which nobody can tell whether something came late:
+ * all of them where the server cannot be read.
+ */
+export async function sweep(
+  context: TakeOver,
+  io: StepIo,
+  since: Lsn,
+  steps: { readonly pass: ReadingStep; readonly carry: string },
+): Promise<{ readonly late: readonly string[]; readonly report: CarryOverReport }> {
+  const { ports, move, place } = context;
+  const read = await readIfThere(context, io, steps.pass);
+  const report = await ports.standby.carryOver(place, since, await someAccountsOf(context, since), {
+    signal: io.signal,
+    progress: io.progress,
+  });
+  await rememberProblems(io, steps.carry, report.problems);
+  const appended = appendedOf(report);
+  if (appended > 0) {
+    io.note(
+      `${counted(appended, 'message')} reached ${move.from} after the move and came along to ${move.to}`,
+    );
+  }
+  if (report.removed > 0) {
+    io.note(
+      `${counted(report.removed, 'message')} went from ${move.from} after the move, and stayed on ${move.to}`,
+    );
+  }
+  if ('lost' in read) {
+    const { code, message } = read.lost;
+    io.note(
+      `${move.from} could not be looked at once more (${message}): whether something came there late is not known. When it is back: understudy shadow ${move.from} --once`,
+    );
+    const remedy = `When ${move.from} is back, look at it once: understudy shadow ${move.from} --once`;
+    await rememberProblems(io, steps.pass, [{ account: '*', code, message, remedy }]);
+    return { late: await accountsOf(context, since), report };
+  }
+  return { late: [...new Set(read.unread.map(({ account }) => account))], report };
+}
+
+export function summaryOf(report: CarryOverReport) {
+  return { messages: appendedOf(report), flags: report.flagsSet, removed: report.removed };
+}
+
+export function appendedOf({ messages }: CarryOverReport): number {
+  return messages.filter(({ result }) => result === 'appended').length;
+}
+
+/** What is wrong with our own disk or journal is thrown: that says nothing of the server. */
+async function readIfThere(
+  context: TakeOver,
+  io: StepIo,
+  step: ReadingStep,
+): Promise<{ readonly unread: readonly Problem[] } | { readonly lost: UnderstudyError }> {
+  const { ports, move } = context;
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return { unread: await passOver(context, io, step) };
+    } catch (error) {
+      io.signal.throwIfAborted();
+      if (!(error instanceof UnderstudyError) || !/^(MAIL|TAKEOVER)_/.test(error.code)) throw error;
+      if (tried >= TRIES || !(await ports.answers(move.from, ANSWER_WITHIN_MS))) return { lost: error };
+      await ports.clock.sleep(PAUSE_MS, io.signal);
+    }
+  }
+}
