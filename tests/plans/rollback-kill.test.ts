@@ -20,8 +20,9 @@ const wayBack = [
   'carry-back',
   'bind-back',
   'rehome-back',
-  'probe-back',
   'protect-back',
+  'sweep-back',
+  'probe-back',
 ];
 /** Steps of a failover that nobody has worked behind, the last first. */
 const undone = ['unbind', 'close-door'];

@@ -6,7 +6,7 @@ import type { Binding, Directory } from '../../directory/index.ts';
 import type { Lsn } from '../../journal/index.ts';
 import type { JsonValue } from '../../lib/index.ts';
 import type { Fence, Rehome } from '../../rehome/index.ts';
-import type { PlanDeps, StepIo } from '../index.ts';
+import { type PlanDeps, type PlanRecord, plansIn, type StepIo } from '../index.ts';
 import type { Move, MovedAccounts, StandbyPlace, TakeOverPorts } from './ports.ts';
 
 /**
@@ -38,13 +38,15 @@ export interface TakeOver {
   readonly fences: readonly Fence[];
   /** Some accounts only: the front door and the fence commands, which know no accounts, stay as they are. */
   readonly subset: boolean;
+  /** The pair's other plans, as they are now, oldest first. */
+  otherPlans(): readonly PlanRecord[];
 }
 
 /** @throws CONFIG_UNKNOWN_PAIR, CONFIG_UNKNOWN_SERVER */
 export async function takeOverContext(
   ports: TakeOverPorts,
   parameters: TakeOverParameters,
-  { planId, pair }: PlanDeps,
+  { planId, pair, control }: PlanDeps,
 ): Promise<TakeOver> {
   const { from, to } = parameters;
   const move: Move = { plan: planId, pair, from, to };
@@ -61,6 +63,8 @@ export async function takeOverContext(
     rehomes: subset ? [] : await ports.rehomes(move),
     fences: subset ? [] : await ports.fences(move),
     subset,
+    otherPlans: () =>
+      plansIn(control, () => false).filter((plan) => plan.pair === pair && plan.id !== planId),
   };
 }
 
@@ -101,16 +105,24 @@ export interface Memory {
   /** Wall times, ms. */
   readonly doorShut: number;
   readonly doorOpen: number;
-  readonly unfenced: true;
+  /** The runs of the plan in which these were; see `StepIo.runs`. What an earlier rollback did, which was given up, is long ago. */
+  readonly unfencedInRun: number;
+  readonly carriedAheadInRun: number;
   readonly carriedAhead: Moment;
   readonly carriedBack: JsonValue;
   /** False: people were let in again, for what followed has failed. */
   readonly heldBack: boolean;
-  readonly carriedTail: JsonValue;
+  readonly carriedTail: CarriedTail;
+  readonly stragglersBack: JsonValue;
   readonly doorShutBack: number;
   readonly doorOpenBack: number;
   readonly probedBack: true;
   readonly problems: readonly AccountProblem[];
+}
+
+/** With what `summaryOf` tells. */
+export interface CarriedTail {
+  readonly at: Lsn;
 }
 
 export interface HeldAccount {

@@ -12,7 +12,7 @@ import {
 import type { TakeOverPorts } from './ports.ts';
 import { failoverFindings, switchoverFindings } from './preflight.ts';
 import { makeReport } from './report.ts';
-import { rollbackSteps } from './rollback.ts';
+import { rollbackPreflight, rollbackSteps } from './rollback.ts';
 import { assess } from './steps/assess.ts';
 import { rebind, unbind } from './steps/bindings.ts';
 import { closeDoor, rehome } from './steps/door.ts';
@@ -105,6 +105,7 @@ function plan(ports: TakeOverPorts, kind: Kind): PlanDefinition<TakeOverParamete
     steps: (context) => inOrder(context, kind.steps).filter((step) => concerns(step, context)),
     preflight: kind.preflight,
     rollbackSteps,
+    rollbackPreflight,
     report: (context, record) => reportOf(context, record),
   };
 }

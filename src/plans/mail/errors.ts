@@ -90,6 +90,14 @@ export const takeOverErrors = defineErrors({
     kind: 'failed',
     retry: 'later',
     summary: 'What was written on the acting server could not be carried back whole, so people stay there.',
-    remedy: 'Correct what the message names, then: understudy plan resume ID',
+    remedy:
+      'Correct what the message names, then: understudy plan rollback ID · or leave it behind: --reason TEXT',
+  },
+  TAKEOVER_UNDECIDED: {
+    kind: 'refused',
+    retry: 'after-repair',
+    summary:
+      'The accounts were to be moved back by a new plan, while the one that moved them is neither made final nor taken back, and the server that they are on answers.',
+    remedy: 'Stay: understudy plan commit ID · or go back: understudy plan rollback ID',
   },
 });

@@ -8,22 +8,30 @@ import { sameValues } from '../../directory/index.ts';
 import { counted, type JsonValue, messageOf } from '../../lib/index.ts';
 import type { PlanRecord, PlanStep, StepIo } from '../index.ts';
 import { accountsOf, momentOf } from './accounts.ts';
-import { type Moment, recall, remember, type TakeOver } from './context.ts';
+import { type CarriedTail, type Moment, recall, remember, type TakeOver } from './context.ts';
 import { takeOverErrors } from './errors.ts';
 import { bindBack } from './steps/bindings.ts';
-import { allAre, setDoors } from './steps/door.ts';
+import { setDoors } from './steps/door.ts';
 import { fence } from './steps/fence.ts';
 import { bringUp, noteOutcome, quickCertificate, summaryOf } from './steps/finish.ts';
+import { readForTheWayBack } from './steps/reading.ts';
 import { probeServer, takeRoles } from './steps/serve.ts';
 import { endSessionsOrTell } from './steps/sessions.ts';
+import { summaryOf as summaryOfSweep, sweep } from './steps/sweep.ts';
 
+/** Before anything is done about it, so long is a server waited for that has just been switched on. */
+const FORMER_GREETS_WITHIN_MS = 10_000;
+const GREETING_WITHIN_MS = 1_000;
 const FORMER_WAIT_MS = 60_000;
 const ASK_EVERY_MS = 1_000;
 /** A server that has just begun may take a question and never answer it; the next one it does. */
 const ASK_WITHIN_MS = 10_000;
 
 /** Undefined while nobody can have worked on the new server: then undoing the steps is enough. */
-export function rollbackSteps(_: TakeOver, record: PlanRecord): readonly PlanStep<TakeOver>[] | undefined {
+export function rollbackSteps(
+  { subset }: TakeOver,
+  record: PlanRecord,
+): readonly PlanStep<TakeOver>[] | undefined {
   // Also a step that found its work done: clients may go where somebody else has led them.
   const moved = record.steps.some(
     ({ name, direction, state, attempts }) =>
@@ -31,9 +39,29 @@ export function rollbackSteps(_: TakeOver, record: PlanRecord): readonly PlanSte
       (attempts > 0 || state !== 'pending') &&
       ['rebind', 'rehome', 'protect'].includes(name),
   );
-  return moved
-    ? [unfence, carryAhead, holdBack, carryBack, bindToFormer, rehomeBack, probeBack, protectBack]
-    : undefined;
+  if (!moved) return undefined;
+  const begin = [unfence, carryAhead, holdBack, carryBack, bindToFormer, rehomeBack];
+  // The former server follows at once, but where it did all the time: then the other one is looked at while somebody follows these accounts there.
+  return subset
+    ? [...begin, sweepBack, protectBack, probeBack]
+    : [...begin, protectBack, sweepBack, probeBack];
+}
+
+/**
+ * A former server that is not there would let the rollback fail after its fence was taken back. Where a fence can be taken back it may be
+ * the reason why the server is silent. @throws TAKEOVER_FORMER_UNREACHABLE
+ */
+export async function rollbackPreflight({ ports, move, fences }: TakeOver): Promise<void> {
+  if (fences.some(({ undoable }) => undoable)) return;
+  const deadline = ports.clock.monotonicMs() + FORMER_GREETS_WITHIN_MS;
+  while (!(await ports.answers(move.from, GREETING_WITHIN_MS))) {
+    if (ports.clock.monotonicMs() > deadline) {
+      throw takeOverErrors.make('TAKEOVER_FORMER_UNREACHABLE', `${move.from} does not answer`, {
+        remedy: `Bring ${move.from} up (it stays fenced), then: understudy plan rollback ${move.plan} · or stay: understudy plan commit ${move.plan}`,
+      });
+    }
+    await ports.clock.sleep(ASK_EVERY_MS);
+  }
 }
 
 /** The same plan seen from the other side: the acting server's own journal onto the former one. */
@@ -58,12 +86,14 @@ const unfence: PlanStep<TakeOver> = {
       /^w/,
       'W',
     ),
-  isDone: async (_, io) => recall(io, 'unfenced') !== undefined,
+  isDone: async (_, io) => recall(io, 'unfencedInRun') === io.runs,
   async run(context, io) {
     await fence.undo?.(context, io);
     await formerAnswers(context, io);
-    await remember(io, 'unfenced', true);
+    await remember(io, 'unfencedInRun', io.runs);
   },
+  // People stay where they are: the former server must not serve beside.
+  undo: (context, io) => fence.run(context, io),
 };
 
 async function formerAnswers({ ports, move }: TakeOver, io: StepIo): Promise<void> {
@@ -100,15 +130,18 @@ const carryAhead: PlanStep<TakeOver> = {
   always: true,
   sentence: ({ move }) =>
     `Bring ${move.from} up to what was written on ${move.to}, while people go on working`,
-  isDone: async (_, io) => recall(io, 'carriedAhead') !== undefined,
+  isDone: async (_, io) => recall(io, 'carriedAheadInRun') === io.runs,
   async run(context, io) {
-    const { ports, move } = context;
-    await ports.following.pass(move.to, { signal: io.signal, progress: io.progress });
-    const { at, report } = await carry(reversed(context), io);
+    const back = reversed(context);
+    await readForTheWayBack(back, io);
+    const { at, report } = await carry(back, io);
     await remember(io, 'carriedAhead', at);
     await remember(io, 'carriedBack', summaryOf(report));
+    await remember(io, 'carriedAheadInRun', io.runs);
     return summaryOf(report);
   },
+  // What it brought is there for the next rollback; nobody works on that server.
+  undo: async () => {},
 };
 
 async function carry(back: TakeOver, io: StepIo, since?: Moment) {
@@ -173,17 +206,20 @@ const carryBack: PlanStep<TakeOver> = {
   name: 'carry-back',
   always: true,
   sentence: ({ move }) => `Carry the last changes of ${move.to} back to ${move.from}, and compare`,
+  // Each try keeps people waiting.
+  retries: { times: 3, pauseMs: 1_000 },
   isDone: async (_, io) => recall(io, 'carriedTail') !== undefined,
   async run(context, io) {
-    const { ports, move } = context;
+    // They were let in again when the last try failed, and what they write while this one works would be left behind.
+    if (recall(io, 'heldBack') === false) await holdBack.run(context, io);
     const back = reversed(context);
     const { at, report } = await orLetIn(context, io, async () => {
-      await ports.following.pass(move.to, { signal: io.signal, progress: io.progress });
+      await readForTheWayBack(back, io);
       const carried = await carry(back, io, recall(io, 'carriedAhead'));
       await quickCertificate(back, io, carried.at, [], carried.accounts);
       return carried;
     });
-    await remember(io, 'carriedTail', { at: at.lsn, ...summaryOf(report) } as JsonValue);
+    await remember(io, 'carriedTail', { at: at.lsn, ...summaryOf(report) } as CarriedTail);
     return summaryOf(report);
   },
 };
@@ -216,11 +252,8 @@ const bindToFormer: PlanStep<TakeOver> = {
 const rehomeBack: PlanStep<TakeOver> = {
   name: 'rehome-back',
   sentence: ({ move }) => `Move clients back to ${move.from}`,
-  isDone: ({ rehomes, move }) =>
-    allAre(
-      rehomes.filter(({ holds }) => holds),
-      { mode: 'open', server: move.from },
-    ),
+  // A command that was to be taken back cannot be asked whether it was: `isDone` of it tells where clients are led by its `run`.
+  isDone: async (_, io) => recall(io, 'doorOpenBack') !== undefined,
   async run({ rehomes, move, ports }, io) {
     let clientsMoved = 0;
     for (const one of [...rehomes].sort((a, b) => Number(b.holds) - Number(a.holds))) {
@@ -232,6 +265,21 @@ const rehomeBack: PlanStep<TakeOver> = {
     }
     await remember(io, 'doorOpenBack', ports.clock.wallMs());
     return { clientsMoved };
+  },
+};
+
+const sweepBack: PlanStep<TakeOver> = {
+  name: 'sweep-back',
+  always: true,
+  sentence: ({ move }) => `Look at all of ${move.to} once more, and carry back what came late`,
+  isDone: async (_, io) => recall(io, 'stragglersBack') !== undefined,
+  async run(context, io) {
+    const back = reversed(context);
+    const { lsn } = await momentOf(back);
+    const since = recall(io, 'carriedTail')?.at ?? lsn;
+    const { report } = await sweep(back, io, since, { pass: 'sweep-pass-back', carry: 'sweep-back' });
+    await remember(io, 'stragglersBack', report as unknown as JsonValue);
+    return summaryOfSweep(report);
   },
 };
 
