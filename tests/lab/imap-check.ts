@@ -61,18 +61,26 @@ export async function connectImap(login: ImapLogin): Promise<ImapFlow> {
   return client;
 }
 
-/** Reads everything of an account. `bodies: false` leaves out digests; `mailboxes` limits it to these names. */
+/** Reads everything of an account. `bodies: false` leaves out digests; `mailboxes` limits it to these names, or to those it says yes to. */
 export async function dumpAccount(
   login: ImapLogin,
-  options: { bodies?: boolean; mailboxes?: readonly string[] } = {},
+  options: { bodies?: boolean; mailboxes?: readonly string[] | ((name: string) => boolean) } = {},
 ): Promise<Map<string, DumpedMailbox>> {
+  const { mailboxes } = options;
+  const wanted = (name: string) =>
+    typeof mailboxes === 'function' ? mailboxes(name) : (mailboxes?.includes(name) ?? true);
   const client = await connectImap(login);
   try {
     const dump = new Map<string, DumpedMailbox>();
-    const subscribed = new Set((await list(client, 'LSUB')).map((entry) => entry.rawName));
+    // A parent of subscribed names that is not subscribed itself comes as \NoSelect (RFC 3501, 6.3.9).
+    const isSubscribed = ({ attributes }: { attributes: string[] }) =>
+      !attributes.some((attribute) => /^\\noselect$/i.test(attribute));
+    const subscribed = new Set(
+      (await list(client, 'LSUB')).filter(isSubscribed).map(({ rawName }) => rawName),
+    );
     for (const entry of await list(client, 'LIST')) {
       const name = decodeMailboxName(entry.rawName);
-      if (options.mailboxes && !options.mailboxes.includes(name)) continue;
+      if (!wanted(name)) continue;
       const use = entry.attributes.find((attribute) => specialUses.has(attribute.toLowerCase()));
       const common = {
         ...(use === undefined ? {} : { specialUse: use }),
@@ -97,7 +105,8 @@ export async function dumpAccount(
         ...common,
         selectable: true,
         uidValidity: Number(opened.uidValidity),
-        uidNext: opened.uidNext,
+        // Courier tells it by STATUS alone.
+        uidNext: opened.uidNext ?? (await uidNextOf(client, name)),
         messages,
       });
     }
@@ -105,6 +114,12 @@ export async function dumpAccount(
   } finally {
     await client.logout().catch(() => client.close());
   }
+}
+
+async function uidNextOf(client: ImapFlow, name: string): Promise<number> {
+  const status = await client.status(name, { uidNext: true });
+  if (!status || status.uidNext === undefined) throw new Error(`no UIDNEXT of ${name}`);
+  return status.uidNext;
 }
 
 export interface CompareOptions {
@@ -233,7 +248,7 @@ async function readMessages(client: ImapFlow, bodies: boolean): Promise<DumpedMe
             flags: (Array.isArray(flags) ? flags.map(textOf) : [])
               .filter((flag) => flag.toLowerCase() !== '\\recent')
               .sort(),
-            internalDate: textOf(fields.get('INTERNALDATE')).trim(),
+            internalDate: textOf(fields.get('INTERNALDATE')),
             size: Number(textOf(fields.get('RFC822.SIZE'))),
             ...(bodies && content
               ? { sha256: createHash('sha256').update(content).digest('hex'), bytes: content.length }
