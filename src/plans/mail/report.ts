@@ -5,11 +5,10 @@ import type { ClientOutages } from '../../rehome/index.ts';
 import { laterThan } from '../../workloads/mail/carry-over/index.ts';
 import type { PlanRecord } from '../index.ts';
 import { type CleanUpItem, cleanUpList } from './clean-up.ts';
-import type { AccountProblem, HeldAccount, Memory, Moment, QuickCertificate, TakeOver } from './context.ts';
-import type { Loss } from './loss.ts';
+import type { AccountProblem, HeldAccount, Memory, QuickCertificate, TakeOver } from './context.ts';
 import { type LostMessage, lostMessages } from './lost.ts';
 import { writeReport } from './report-files.ts';
-import { switchoverRpo } from './rpo.ts';
+import { failoverRpo, switchoverRpo } from './rpo.ts';
 
 /** Durations in ms, moments RFC 3339. */
 export interface TakeOverReport {
@@ -33,6 +32,7 @@ export interface TakeOverReport {
   /** The same of each client, measured at the front door: of the move, or of its rollback. Absent where there is no front door that could tell. */
   readonly clientOutages?: ClientOutages;
   readonly rollbackOutageMs?: number;
+  /** Of the move, from its begin to its end; of a rollback that of the rollback. */
   readonly totalMs: number;
   readonly clients: { readonly moved: number; readonly cut: number };
   /** What could be lost, as known before; 0 = nothing, as far as it can be known. */
@@ -73,13 +73,14 @@ export async function makeReport(
   recalled: <K extends keyof Memory>(key: K) => Memory[K] | undefined,
 ): Promise<TakeOverReport> {
   const { ports, move, from, to, parameters } = context;
-  const loss = recalled('loss') as unknown as Loss | undefined;
   const at = recalled('at');
   const shut = recalled('doorShut');
   const open = recalled('doorOpen');
   const shutBack = recalled('doorShutBack');
   const openBack = recalled('doorOpenBack');
-  const nowMs = ports.clock.wallMs();
+  const endedMs = record.endedAt ?? ports.clock.wallMs();
+  // A commit, perhaps days later, does not make the move take longer.
+  const earlier = record.direction === 'commit' ? ((record.report ?? {}) as Partial<TakeOverReport>) : {};
   const iso = (ms: number) => new Date(ms).toISOString();
   const report: TakeOverReport = {
     plan: record.id,
@@ -92,7 +93,7 @@ export async function makeReport(
     ...(record.reason === undefined ? {} : { reason: record.reason }),
     forced: record.forced,
     startedAt: iso(record.startedAt),
-    endedAt: iso(record.endedAt ?? nowMs),
+    endedAt: earlier.endedAt ?? iso(endedMs),
     ...(at === undefined ? {} : { at: { lsn: at.lsn, time: iso(at.time) } }),
     ...(open === undefined ? {} : { rtoMs: open - (record.askedAt ?? record.startedAt) }),
     ...(open === undefined || shut === undefined ? {} : { outageMs: Math.max(0, open - shut) }),
@@ -100,12 +101,12 @@ export async function makeReport(
       ? {}
       : { rollbackOutageMs: Math.max(0, openBack - shutBack) }),
     ...(await measuredOutages(context, record, openBack ?? open)),
-    totalMs: (record.endedAt ?? nowMs) - record.startedAt,
+    totalMs: earlier.totalMs ?? endedMs - (begunOf(record) ?? record.startedAt),
     clients: clientsOf(record),
     rpo:
       record.kind === 'switchover'
         ? await switchoverRpo(context, record, recalled)
-        : rpoOf(record, loss, parameters.at === undefined ? undefined : at),
+        : await failoverRpo(context, record, recalled, parameters.at === undefined ? undefined : at),
     lost:
       record.kind === 'failover' && at !== undefined && parameters.at === undefined
         ? await ports.withReader(move.from, (reader) =>
@@ -118,8 +119,8 @@ export async function makeReport(
     certificate: { quick: recalled('quick') ?? null, deep: recalled('deep') ?? null },
     probe: recalled('probe') ?? null,
     restored: recalled('finished') ?? null,
-    stragglers: recalled('stragglers') ?? null,
-    carriedBack: recalled('carriedTail') ?? recalled('carriedBack') ?? null,
+    stragglers: recalled('stragglersBack') ?? recalled('stragglers') ?? null,
+    carriedBack: (recalled('carriedTail') as JsonValue | undefined) ?? recalled('carriedBack') ?? null,
     problems: recalled('problems') ?? [],
     notes: record.steps.flatMap(({ notes }) => notes.map(({ text }) => text)),
     formerAnswers: record.state !== 'rolled-back' && (await ports.answers(move.from, ANSWER_WITHIN_MS)),
@@ -153,8 +154,7 @@ async function measuredOutages(
     return clientOutages === undefined ? {} : { clientOutages };
   }
   if (open === undefined || !rehomes.some(({ holds }) => holds)) return {};
-  const begun = record.runs.find(({ direction }) => direction === record.direction)?.at;
-  const since = record.direction === 'back' ? begun : record.askedAt;
+  const since = record.direction === 'back' ? begunOf(record) : record.askedAt;
   try {
     const clientOutages = await ports.outages(move.pair, { since: since ?? record.startedAt, before: open });
     return clientOutages === undefined ? {} : { clientOutages };
@@ -163,6 +163,12 @@ async function measuredOutages(
     ports.log.warn({ plan: record.id, err: error }, 'the front door does not tell how long clients waited');
     return {};
   }
+}
+
+/** When somebody first went the way that the plan goes now: of a rollback that was given up, not counted. */
+function begunOf({ runs, direction }: PlanRecord): number | undefined {
+  if (direction === 'forward') return undefined;
+  return runs.find((run) => run.direction === direction)?.at;
 }
 
 function clientsOf(record: PlanRecord) {
@@ -174,17 +180,6 @@ function clientsOf(record: PlanRecord) {
     sum.cut += clientsCut ?? 0;
   }
   return sum;
-}
-
-function rpoOf(record: PlanRecord, loss: Loss | undefined, chosen: Moment | undefined) {
-  if (chosen !== undefined) {
-    const sentence = `What is newer than ${new Date(chosen.time).toISOString()}, the state that was asked for: it stays in the journal.`;
-    return { atMostMs: Math.max(0, record.startedAt - chosen.time), sentence };
-  }
-  if (loss === undefined) return { atMostMs: 0, sentence: 'Not assessed.' };
-  const certain = loss.synchronous && loss.unprotectedEvents === 0 && loss.lagMs === 0;
-  const since = loss.lastPassAt ?? loss.committedAt;
-  return { atMostMs: certain ? 0 : Math.max(0, record.startedAt - since), sentence: loss.sentence };
 }
 
 async function leftOut({ ports, move, parameters }: TakeOver): Promise<number> {
