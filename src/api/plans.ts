@@ -16,12 +16,14 @@ import {
   plansIn,
   previewPlan,
   previewRollback,
+  SERVICE,
 } from '../plans/index.ts';
+import { isStuck } from '../plans/mail/index.ts';
 import type { Core } from './core.ts';
 import type { CoreParts } from './in-process.ts';
 import type { ServiceThread } from './threads.ts';
 
-/** See `PlanEngine`, which does it. */
+/** See `PlanEngine`, which does it. A switchover that cannot go on gives people their server back by itself, whoever ran it: it is rolled back then. */
 export interface PlanActions {
   /** Oldest first. */
   list(pair?: string): Promise<readonly PlanRecord[]>;
@@ -112,20 +114,36 @@ export async function openPlans(parts: CoreParts, core: Core, host?: PlanHost): 
  */
 export async function resumeInterrupted(plans: OpenPlans, log: Log): Promise<void> {
   const { engine } = plans;
-  const caller = { by: 'service', reason: 'the service started again' };
+  const caller = { by: SERVICE, reason: 'the service started again' };
   await Promise.all(
     engine
       .list()
       .filter(({ state, stopped }) => state === 'interrupted' && stopped === undefined)
       .map(async ({ id }) => {
         try {
-          await engine.resume(id, caller, { signal: new AbortController().signal, progress: () => {} });
+          const options = { signal: new AbortController().signal, progress: () => {} };
+          await orGivenBack(engine, engine.resume(id, caller, options), caller, options);
         } catch (error) {
           log.error({ plan: id, err: error }, 'an interrupted plan could not be gone on with');
         }
         await plans.settled();
       }),
   );
+}
+
+/** People may be waiting at the front door: a switchover that cannot go on gives them their server back. */
+async function orGivenBack(
+  engine: PlanEngine,
+  run: Promise<PlanResult>,
+  { by }: Pick<PlanCaller, 'by'>,
+  options: PlanOptions,
+): Promise<PlanResult> {
+  const result = await run;
+  const { id, problem } = result.plan;
+  if (!isStuck(result.plan) || options.signal.aborted) return result;
+  const reason = `could not be completed: ${problem?.message ?? ''}`;
+  const { plan } = await engine.rollback(id, { by, reason }, options);
+  return { plan, resumed: result.resumed };
 }
 
 /** The actions of a service, whose engine is open. */
@@ -142,8 +160,9 @@ export function planActionsOf({ engine, journal, settled }: OpenPlans): PlanActi
     show: async (id) => engine.show(id),
     preview: (request) => engine.preview(request),
     previewRollback: (id) => engine.previewRollback(id),
-    run: (request, options) => settling(engine.run(request, options)),
-    resume: (id, caller, options) => settling(engine.resume(id, caller, options)),
+    run: (request, options) => settling(orGivenBack(engine, engine.run(request, options), request, options)),
+    resume: (id, caller, options) =>
+      settling(orGivenBack(engine, engine.resume(id, caller, options), caller, options)),
     rollback: (id, caller, options) => settling(engine.rollback(id, caller, options)),
     commit: (id, caller, options) => settling(engine.commit(id, caller, options)),
     interrupt: (id, caller) => engine.interrupt(id, caller),
@@ -187,8 +206,10 @@ export function planActionsInProcess(parts: CoreParts, core: () => Core): PlanAc
         const kinds = await adapters.planKinds({ parts, core: core(), control });
         return previewRollback({ kinds, config, clock: adapters.clock, log }, control, id);
       }),
-    run: (request, options) => acting((engine) => engine.run(request, options)),
-    resume: (id, caller, options) => acting((engine) => engine.resume(id, caller, options)),
+    run: (request, options) =>
+      acting((engine) => orGivenBack(engine, engine.run(request, options), request, options)),
+    resume: (id, caller, options) =>
+      acting((engine) => orGivenBack(engine, engine.resume(id, caller, options), caller, options)),
     rollback: (id, caller, options) => acting((engine) => engine.rollback(id, caller, options)),
     commit: (id, caller, options) => acting((engine) => engine.commit(id, caller, options)),
     interrupt: (id, caller) => acting((engine) => engine.interrupt(id, caller)),

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import test from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connectImap } from '../lab/imap-check.ts';
 import { assertSame, deliver, missing, PAIR, World } from './pair-world.ts';
 
@@ -64,6 +65,22 @@ test('an earlier state, and what is newer stays in the journal', { skip }, async
   const { plan } = await world.json(0, 'failover', PAIR, '--yes', '--at', 'good');
   assert.equal(plan.report.leftOut, 2);
   assertSame(before, await world.dump(world.standby));
+});
+
+test('a time that counts from now is the same one when the command is given again', { skip }, async (t) => {
+  const world = await World.start(t, { messages: 10 });
+  await world.shadow();
+  await delay(1_500);
+  const [account = ''] = world.accounts;
+  await deliver({ host: world.live.address, port: world.live.lmtpPort }, account, 'newer');
+  await world.shadow();
+  await world.live.kill9();
+  const command = ['failover', PAIR, '--yes', '--json', '--at', '-1s'];
+  const killed = await world.begin(command, 'plan.finish.after-act').ended;
+  assert.equal(killed.signal, 'SIGKILL', killed.stdout);
+  await delay(1_500);
+  const { plan, resumed } = await world.json(0, 'failover', PAIR, '--yes', '--at', '-1s');
+  assert.deepEqual([plan.state, resumed], ['done', true]);
 });
 
 test('some accounts only: they alone move, in the directory', { skip }, async (t) => {

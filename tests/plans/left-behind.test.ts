@@ -220,3 +220,58 @@ test('a failover ends the sessions of an old server that is there and sick, and 
   assert.equal(stepOf(again.plan, 'end-sessions').outcome.sessionsEnded, false);
   assert.ok(again.plan.report.cleanUp.some(({ text }: Printed) => /end them by hand/.test(text)));
 });
+
+test('the old server dies once people are on the new one: the move ends, the new one is protected, and what nobody can know is told', {
+  skip,
+}, async (t) => {
+  const world = await World.start(t);
+  await world.shadow();
+  const before = await world.dump(world.live);
+  const killed = await world.begin(['switchover', PAIR, '--yes', '--json'], 'plan.rebind.after-outcome')
+    .ended;
+  assert.equal(killed.signal, 'SIGKILL', killed.stdout);
+  await world.live.kill9();
+  const { plan } = await world.json(4, 'switchover', PAIR, '--yes');
+  assert.equal(plan.state, 'done');
+  assertSame(before, await world.dump(world.standby));
+  await world.assertBoundTo(world.standby);
+  assert.deepEqual(
+    plan.report.problems.map(({ step, account }: Printed) => [step, account]),
+    [['sweep-pass', '*']],
+  );
+  assert.match(plan.report.rpo.sentence, /could not be looked at/);
+  assert.equal(stepOf(plan, 'protect').state, 'done');
+  const { pairs } = await world.json(0, 'status');
+  assert.equal(pairs[0].acting, 'mail-b');
+});
+
+test('mail that reaches the old server after the move comes along, and is told', { skip }, async (t) => {
+  const world = await World.start(t);
+  await world.shadow();
+  const killed = await world.begin(['switchover', PAIR, '--yes', '--json'], 'plan.rebind.after-outcome')
+    .ended;
+  assert.equal(killed.signal, 'SIGKILL', killed.stdout);
+  const [account = ''] = world.accounts;
+  await deliver({ host: world.live.address, port: world.live.lmtpPort }, account, 'late');
+  const { plan } = await world.json(0, 'switchover', PAIR, '--yes');
+  assert.equal(stepOf(plan, 'sweep').outcome.messages, 1);
+  assert.match(plan.report.rpo.sentence, /1 message reached mail-a after the move, and came to mail-b/);
+});
+
+test('a switchover that is gone on with and fails gives people their server back', { skip }, async (t) => {
+  const world = await World.start(t);
+  await world.shadow();
+  const killed = await world.begin(['switchover', PAIR, '--yes', '--json'], 'plan.hold.after-outcome').ended;
+  assert.equal(killed.signal, 'SIGKILL', killed.stdout);
+  assert.equal(await world.doorMode(), 'hold');
+  const [locked = ''] = world.accounts;
+  const store = world.live.storePath(locked);
+  await deliver({ host: world.live.address, port: world.live.lmtpPort }, locked, 'never-seen');
+  chmodSync(store, 0);
+  const [{ id }] = (await world.json(0, 'plan', 'list')).plans;
+  const { plan } = await world.json(1, 'plan', 'resume', id, '--yes');
+  assert.equal(plan.state, 'rolled-back');
+  assert.equal(stepOf(plan, 'drain').problem.code, 'TAKEOVER_ACCOUNTS_UNREAD');
+  assert.equal(await world.doorMode(), 'open');
+  await world.assertBoundTo(world.live);
+});

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Core } from '../core.ts';
 import { defineOperation, type OperationContext } from '../operation.ts';
 import {
+  goingOnOutcome,
   planId,
   planOutcome,
   planOutput,
@@ -27,7 +28,7 @@ export const planResume = defineOperation({
   confirmation: ({ id }) => `Go on with plan ${id}?`,
   needsAnswer: true,
   sentence: ({ id }) => `went on with plan ${id}`,
-  outcome: planOutcome,
+  outcome: goingOnOutcome,
   handler: async (core, { id, reason: why }, context) =>
     planResult(await core.plans.resume(id, callerOf(context, why), context)),
 });

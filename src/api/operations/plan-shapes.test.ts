@@ -2,10 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allOperations } from './index.ts';
-import { planOutcome } from './plan-shapes.ts';
+import { goingOnOutcome, planOutcome } from './plan-shapes.ts';
 
-function ended(state: string, problems: readonly { step: string }[] = [], steps: readonly object[] = []) {
-  return { resumed: false, plan: { state, steps, report: { problems } } } as never;
+function ended(
+  state: string,
+  problems: readonly { step: string }[] = [],
+  steps: readonly object[] = [],
+  runs: readonly string[] = ['forward'],
+) {
+  const plan = { state, steps, runs: runs.map((direction) => ({ direction })), report: { problems } };
+  return { resumed: false, plan } as never;
 }
 
 test('a plan that ends for some accounts only is done in part', () => {
@@ -21,6 +27,16 @@ test('of a plan that was taken back only what the way back left counts', () => {
   assert.equal(planOutcome(ended('rolled-back', [{ step: 'finish' }, { step: 'quick' }])), 'done');
   assert.equal(planOutcome(ended('rolled-back', [{ step: 'finish' }], back)), 'done');
   assert.equal(planOutcome(ended('rolled-back', [{ step: 'quick' }], back)), 'partial');
+});
+
+test('a plan that is not what was asked for has failed, however well it is', () => {
+  const taken = (state: string, ...runs: string[]) => ended(state, [], [], runs);
+  assert.equal(planOutcome(taken('done', 'forward', 'back')), 'failed', 'its rollback was given up');
+  assert.equal(planOutcome(taken('rolled-back', 'forward', 'back')), 'done', 'by whoever took it back');
+  assert.equal(goingOnOutcome(taken('rolled-back', 'forward', 'back')), 'failed', 'by itself');
+  assert.equal(goingOnOutcome(taken('rolled-back', 'forward', 'forward', 'back')), 'failed');
+  assert.equal(goingOnOutcome(taken('rolled-back', 'forward', 'back', 'back')), 'done', 'a rollback went on');
+  assert.equal(goingOnOutcome(taken('done', 'forward', 'forward')), 'done');
 });
 
 test('a dry run that finds something red says what the plan would', () => {

@@ -147,6 +147,8 @@ export function planSummary(plan: PlanRecord): z.input<typeof planSummaryShape> 
   };
 }
 
+const OF_THE_WAY_BACK = new Set(['quick', 'pass-back', 'sweep-back', 'sweep-pass-back']);
+
 /**
  * A plan that did not come to its end is no success; one that did, but not for every account, is done in part. A dry run that found
  * something red says what the plan would: refused.
@@ -157,13 +159,23 @@ export function planOutcome(
   if (!('plan' in output)) return output.findings.some(({ state }) => state === 'red') ? 'refused' : 'done';
   const { plan } = output;
   if (plan.state === 'failed' || plan.state === 'interrupted') return 'failed';
+  // It is as it was before: its rollback was given up.
+  if (plan.state !== 'rolled-back' && plan.runs.at(-1)?.direction === 'back') return 'failed';
   return plan.state !== 'committed' && problemsLeft(plan) > 0 ? 'partial' : 'done';
 }
 
-/** Of the way back only the comparison at its end leaves some: what was wrong on the server that people have left is over. */
+/** The same for whoever wanted it to go on: taken back by itself, it has not done what was asked for. */
+export function goingOnOutcome(output: Parameters<typeof planOutcome>[0]): Outcome {
+  if (!('plan' in output)) return planOutcome(output);
+  const [before, last] = output.plan.runs.slice(-2);
+  const tookItselfBack = before?.direction === 'forward' && last?.direction === 'back';
+  return tookItselfBack ? 'failed' : planOutcome(output);
+}
+
+/** Of the way back what could not be read or is not equal at its end leaves some: what was wrong on the server that people have left is over. */
 function problemsLeft({ state, steps, report }: PlanOutput): number {
   const { problems = [] } = (report ?? {}) as Partial<TakeOverReport>;
   if (state !== 'rolled-back') return problems.length;
   const cameBack = steps.some(({ direction: way }) => way === 'back');
-  return cameBack ? problems.filter(({ step: name }) => name === 'quick').length : 0;
+  return cameBack ? problems.filter(({ step: name }) => OF_THE_WAY_BACK.has(name)).length : 0;
 }

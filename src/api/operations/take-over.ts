@@ -3,14 +3,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { pairNamed } from '../../config/index.ts';
 import { rolesOf } from '../../control/index.ts';
-import type { PlanRecord, PlanRequest } from '../../plans/index.ts';
+import type { PlanRequest } from '../../plans/index.ts';
 import { movedAccounts, type TakeOverParameters } from '../../plans/mail/index.ts';
 import type { Core } from '../core.ts';
 import { apiErrors } from '../errors.ts';
-import { defineOperation, type OperationContext, type Outcome } from '../operation.ts';
+import { defineOperation, type OperationContext } from '../operation.ts';
 import { resolveAt } from './moment.ts';
 import {
-  planOutcome,
+  goingOnOutcome,
   planPreview,
   planPreviewShape,
   planResult,
@@ -66,7 +66,7 @@ export const failover = defineOperation({
       : `Fail pair ${input.pair} over? Its acting server is fenced, and people work on the other one.`,
   needsAnswer: true,
   sentence: (input) => `${input.dryRun ? 'tried out to fail' : 'failed'} pair ${input.pair} over`,
-  outcome,
+  outcome: goingOnOutcome,
   handler: (core, input, context) => move(core, 'failover', input, context),
 });
 
@@ -81,7 +81,7 @@ export const switchover = defineOperation({
     input.dryRun ? undefined : `Switch pair ${input.pair} over? People wait for about a second.`,
   needsAnswer: true,
   sentence: (input) => `${input.dryRun ? 'tried out to switch' : 'switched'} pair ${input.pair} over`,
-  outcome,
+  outcome: goingOnOutcome,
   handler: (core, input, context) => move(core, 'switchover', input, context),
 });
 
@@ -96,22 +96,7 @@ interface MoveInput {
 async function move(core: Core, kind: Kind, input: MoveInput, context: OperationContext) {
   const request = await requestOf(core, kind, input, context);
   if (input.dryRun) return planPreview(await core.plans.preview(request));
-  const result = await core.plans.run(request, context);
-  if (kind === 'failover' || !isStuck(result.plan) || context.signal.aborted) return planResult(result);
-  // People may be waiting at the front door: a switchover that cannot go on gives them their server back by itself.
-  const back = await core.plans.rollback(
-    result.plan.id,
-    { by: request.by, reason: `could not be completed: ${result.plan.problem?.message ?? ''}` },
-    context,
-  );
-  return planResult({ ...back, resumed: result.resumed });
-}
-
-/** Failed before anybody was led on. */
-function isStuck({ state, steps }: PlanRecord): boolean {
-  const begun = (name: string) =>
-    steps.some((step) => step.name === name && step.direction === 'forward' && step.attempts > 0);
-  return state === 'failed' && !begun('rebind') && !begun('rehome');
+  return planResult(await core.plans.run(request, context));
 }
 
 async function requestOf(
@@ -150,6 +135,8 @@ async function unfinished(core: Core, kind: Kind, input: MoveInput, accounts: re
   const begun = open.parameters as TakeOverParameters;
   // Other accounts, or another moment, are another plan; the engine then says that one is under way.
   if (!isDeepStrictEqual(begun.accounts, accounts)) return undefined;
+  // `-2h` is another moment at each call, and means the one that it was when the plan began.
+  if (begun.at !== undefined && /^\s*-\d/.test(input.at ?? '')) return begun;
   const at = input.at === undefined ? undefined : (await resolveAt(core, begun.from, input.at)).lsn;
   return begun.at === at ? begun : undefined;
 }
@@ -186,9 +173,4 @@ async function direction(core: Core, name: string, accounts: readonly string[] |
       { remedy: 'Move them with two commands: they go in different directions.' },
     );
   });
-}
-
-/** Taken back by itself, a plan has not done what was asked for. */
-function outcome(result: z.output<typeof output>): Outcome {
-  return 'plan' in result && result.plan.state === 'rolled-back' ? 'failed' : planOutcome(result);
 }

@@ -8,3 +8,4 @@ export { movedAccounts, setMovedAccounts } from './moved.ts';
 export type * from './ports.ts';
 export type { TakeOverReport } from './report.ts';
 export { hasStandbyAtWork } from './standby-at-work.ts';
+export { isStuck } from './stuck.ts';
