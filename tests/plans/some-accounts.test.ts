@@ -83,7 +83,8 @@ test('a command about other accounts does not go on with a plan about these', { 
   const begun = ['failover', PAIR, '--yes', '--json', '--account', first];
   const killed = await world.begin(begun, 'plan.unbind.after-act').ended;
   assert.equal(killed.signal, 'SIGKILL');
-  for (const other of [['--account', second], ['--at', 'lsn:5', '--account', first], []]) {
+  const { servers } = await world.json(0, 'status');
+  for (const other of [['--account', second], ['--at', `lsn:${servers[0].lsn}`, '--account', first], []]) {
     const refused = await world.run('failover', PAIR, '--yes', '--json', ...other);
     assert.equal(refused.status, 3, refused.stdout);
     assert.match(refused.stdout, /PLAN_UNDER_WAY/);

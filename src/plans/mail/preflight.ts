@@ -21,6 +21,7 @@ import type { TakeOver } from './context.ts';
 import { takeOverErrors } from './errors.ts';
 import { type Loss, lossOf } from './loss.ts';
 import { quiesceFindings } from './quiesce-findings.ts';
+import { insistOnDecision } from './undecided.ts';
 
 /** A live server that does not answer within this is taken to be gone. */
 const ANSWER_WITHIN_MS = 1_000;
@@ -36,6 +37,7 @@ export async function failoverFindings(
       `pair ${move.pair} has no directory, so single accounts cannot be moved`,
     );
   }
+  await insistOnDecision(context);
   const at = await momentOf(context);
   const accounts = await accountsOf(context, at.lsn);
   if (accounts.length === 0) {
