@@ -178,6 +178,11 @@ export class World {
     return service;
   }
 
+  /** As an operator stops it; the front door stays. */
+  async endService(): Promise<void> {
+    await this.#service?.terminate();
+  }
+
   login(server: Dovecot, account: string): ImapLogin {
     return {
       host: server.address,
