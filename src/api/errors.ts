@@ -52,6 +52,14 @@ export const apiErrors = defineErrors({
     remedy:
       'Give the user that runs understudy the right to write there, or name another folder in `dataDir`.',
   },
+  API_ACCESS_DENIED: {
+    kind: 'usage',
+    retry: 'after-repair',
+    summary:
+      'This user may not look into a folder of the service, or a path of the configuration leads through a file.',
+    remedy:
+      'Run the command as the user that runs the service, or correct the owner, the rights or the path.',
+  },
   API_SERVICE_UNREACHABLE: {
     kind: 'failed',
     retry: 'later',

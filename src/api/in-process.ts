@@ -10,6 +10,7 @@ import { hasStandbyAtWork } from '../plans/mail/index.ts';
 import type { MailDeps, Problem } from '../workloads/mail/index.ts';
 import type { BringUpRequest, StandbyDeps } from '../workloads/mail/standby/index.ts';
 import type { WarmPlace } from '../workloads/mail/warm/index.ts';
+import { requireAccess } from './access.ts';
 import type { Adapters } from './adapters.ts';
 import { boundAccounts } from './bound-accounts.ts';
 import type { Core } from './core.ts';
@@ -34,6 +35,7 @@ export function inProcessCore(parts: CoreParts): Core {
     vaultDir,
     async withVaultWriter(server, work, { create } = { create: false }) {
       const dir = vaultDir(server);
+      requireVaultAccess(dir);
       const isNew = !existsSync(dir);
       const vault = await adapters.openVault({
         config,
@@ -50,7 +52,9 @@ export function inProcessCore(parts: CoreParts): Core {
       }
     },
     async withReader(server, work) {
-      const reader = await adapters.openReader({ config, dir: vaultDir(server), log: log.child({ server }) });
+      const dir = vaultDir(server);
+      requireVaultAccess(dir);
+      const reader = await adapters.openReader({ config, dir, log: log.child({ server }) });
       try {
         return await work(reader);
       } finally {
@@ -282,6 +286,12 @@ export async function mailDeps(parts: CoreParts, server: string, vault: Vault): 
           ),
         }),
   };
+}
+
+/** What cannot be seen looks as if it were not there. @throws API_ACCESS_DENIED */
+function requireVaultAccess(dir: string): void {
+  requireAccess(dir);
+  requireAccess(join(dir, 'journal'));
 }
 
 /** @throws CONFIG_UNKNOWN_SERVER */

@@ -1,3 +1,4 @@
+export { requireAccess } from './access.ts';
 export type { Adapters, MailWorkload, VaultPlace } from './adapters.ts';
 export type { Core, LiveStatus, MailActions } from './core.ts';
 export { asOperatingError } from './defects.ts';

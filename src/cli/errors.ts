@@ -26,6 +26,12 @@ export const cliErrors = defineErrors({
     summary: 'A command that waits for a plan of the service was ended; the plan goes on.',
     remedy: 'See it: understudy plan list · stop it after its step: understudy plan interrupt ID',
   },
+  CLI_FILE_UNWRITABLE: {
+    kind: 'usage',
+    retry: 'after-repair',
+    summary: '`init` cannot write the configuration file.',
+    remedy: 'Give this user the right to write there, or name another file with --config FILE.',
+  },
   CLI_FILE_EXISTS: {
     kind: 'refused',
     retry: 'never',

@@ -1,5 +1,5 @@
 /** Runs one operation: in the service where one runs, else here; prints its result; gives the exit status. */
-import { asOperatingError, inProcessCore, type Operation } from '../api/index.ts';
+import { asOperatingError, inProcessCore, type Operation, requireAccess } from '../api/index.ts';
 import { type Config, emptyConfig, loadConfig } from '../config/index.ts';
 import { createLog, hasCode } from '../lib/index.ts';
 import { callerOfProcess } from './caller.ts';
@@ -49,6 +49,8 @@ async function perform(
   const running = { progress: line.show, signal: context.signal, caller: callerOfProcess() };
   let served = false;
   try {
+    // Not of what works on any folder: a copy of a journal can be looked at where there is no service.
+    if (operation.placement !== 'local-only') requireAccess(config.dataDir, 'search');
     const service = operation.placement === 'local-only' ? undefined : runningService(config.dataDir);
     if (service !== undefined) {
       served = true;

@@ -1,5 +1,5 @@
 export { configErrors } from './errors.ts';
-export { type Config, emptyConfig, loadConfig, parseConfig } from './load.ts';
+export { type Config, emptyConfig, loadConfig, parseConfig, readConfigText } from './load.ts';
 export { configurationPage } from './reference-page.ts';
 export {
   type AccountEntry,

@@ -48,7 +48,8 @@ export function emptyConfig(): Config {
   return parseConfig('dataDir: .\nservers: {}\n', 'understudy.yaml');
 }
 
-function readConfigText(file: string): string {
+/** @throws CONFIG_NOT_FOUND, CONFIG_NOT_READABLE */
+export function readConfigText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

@@ -54,6 +54,42 @@ test('what is refused is one JSON document with code and remedy, and an exit sta
   }
 });
 
+test('init names a file that it cannot read or write', async (t) => {
+  const cwd = temporaryDirectory('command', t).path;
+  mkdirSync(join(cwd, 'folder'));
+  writeFileSync(join(cwd, 'file'), '');
+  const where = ['--server', 'mail-a', '--host', '127.0.0.1', '--accounts', 'alice'];
+  for (const [file, code] of [
+    ['folder', 'CONFIG_NOT_READABLE'],
+    ['absent/u.yaml', 'CLI_FILE_UNWRITABLE'],
+    ['file/u.yaml', 'CONFIG_NOT_READABLE'],
+  ] as const) {
+    const result = await understudyJson(cwd, '--config', file, 'init', ...where);
+    assert.deepEqual([result.status, result.output.error.code], [2, code], file);
+  }
+});
+
+test('a data folder that this user may not look into is said to be one, whatever is asked', async (t) => {
+  const cwd = temporaryDirectory('command', t).path;
+  writeFileSync(join(cwd, 'understudy.yaml'), CONFIG.replace('{file:nowhere}', '{file:secret}'));
+  writeFileSync(join(cwd, 'secret'), 'secret');
+  // Root may look into everything; a path that leads through a file is answered in the same way.
+  writeFileSync(join(cwd, 'data'), '');
+  for (const args of [
+    ['status'],
+    ['history', 'mail-a'],
+    ['journal', 'info', 'mail-a'],
+    ['verify', 'mail-a'],
+    ['restore', 'mail-a', '--yes'],
+    ['shadow', 'mail-a', '--once'],
+    ['catalog', 'rebuild', 'mail-a'],
+    ['plan', 'list'],
+  ]) {
+    const { status, output } = await understudyJson(cwd, ...args);
+    assert.deepEqual([status, output.error.code], [2, 'API_ACCESS_DENIED'], args.join(' '));
+  }
+});
+
 test('errors as text go to stderr, with code and remedy', async (t) => {
   const cwd = temporaryDirectory('command', t).path;
   const { status, stdout, stderr } = await understudy(cwd, 'status');

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { rebuildCatalog } from '../../catalog/index.ts';
 import { loadKeyFile } from '../../journal/index.ts';
+import { requireAccess } from '../access.ts';
 import { defineOperation } from '../operation.ts';
 import { count, lsn, server } from './shapes.ts';
 
@@ -16,8 +17,10 @@ export const catalogRebuild = defineOperation({
   sentence: (input) => `rebuilt the catalog of ${input.server}`,
   async handler(core, input, context) {
     const keyFile = core.config.journal.encryption?.keyFile;
+    const dir = core.vaultDir(input.server);
+    requireAccess(dir);
     const { appliedLsn, messages } = await rebuildCatalog({
-      dir: core.vaultDir(input.server),
+      dir,
       clock: core.clock,
       log: core.log,
       signal: context.signal,

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { controlDirOf } from '../../control/index.ts';
 import { type JournalReaderOptions, loadKeyFile } from '../../journal/index.ts';
+import { requireAccess } from '../access.ts';
 import type { Core } from '../core.ts';
 
 export const journalInput = {
@@ -22,7 +23,7 @@ export const journalInput = {
     .meta({ value: 'FILE' }),
 };
 
-/** @throws JOURNAL_KEY_FILE_INVALID, JOURNAL_KEY_FILE_EXPOSED */
+/** @throws API_ACCESS_DENIED, JOURNAL_KEY_FILE_INVALID, JOURNAL_KEY_FILE_EXPOSED */
 export async function journalPlace(
   core: Core,
   input: { readonly dir: string; readonly keyFile?: string | undefined },
@@ -36,7 +37,9 @@ export async function journalPlace(
 
 function folderOf(core: Core, dir: string): string {
   const folder = existsSync(dir) ? resolve(dir) : folderNamed(core, dir);
+  requireAccess(folder);
   const inside = join(folder, 'journal');
+  requireAccess(inside);
   return existsSync(inside) ? inside : folder;
 }
 

@@ -1,8 +1,16 @@
 /** `understudy init`: writes the configuration, or adds a server to it, and says what the server needs. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { loadConfig, type MailServerConfig, parseConfig, serverNamed } from '../../config/index.ts';
-import { visible } from '../../lib/index.ts';
+import {
+  type Config,
+  loadConfig,
+  type MailServerConfig,
+  parseConfig,
+  readConfigText,
+  serverNamed,
+} from '../../config/index.ts';
+import { hasCode, messageOf, visible } from '../../lib/index.ts';
 import { cliErrors } from '../errors.ts';
 import { exitCodes } from '../exit-codes.ts';
 import {
@@ -78,15 +86,19 @@ async function runInit(context: CommandContext, options: Options): Promise<numbe
   if (options.printPush !== undefined) return printPush(context, options.printPush, series);
   if (options.printServer !== undefined) return printServer(context, options.printServer, series);
   const { configFile } = context;
-  const before = existsSync(configFile) ? readFileSync(configFile, 'utf8') : undefined;
+  const before = textOf(configFile);
   // A file that is wrong already is not made longer.
-  if (before !== undefined) parseConfig(before, configFile);
+  const known = before === undefined ? undefined : parseConfig(before, configFile);
   const asked = context.io.interactive && !context.yes && !context.json;
-  const answers = asked ? await ask(before === undefined, options) : answersFrom(options);
+  // Before anything is asked: answers that cannot be kept are lost.
+  requireWritable(configFile, before !== undefined);
+  const answers = asked
+    ? await askForServer(before === undefined, givenBy(options), Object.keys(known?.directories ?? {}))
+    : answersFrom(options);
   const after = withServer(before, answers);
-  const config = parseConfig(after, configFile);
+  const config = parseAnswered(context, after, asked);
   if (asked) await showAndAsk(context, after, serverNamed(config, answers.server));
-  writeFileSync(configFile, after);
+  write(configFile, after);
   const server = serverNamed(config, answers.server);
   const serverConfiguration = dovecotConfiguration(answers.server, server, config.api.listen, series);
   if (context.json) {
@@ -97,6 +109,51 @@ async function runInit(context: CommandContext, options: Options): Promise<numbe
     );
   }
   return exitCodes.done;
+}
+
+/** Undefined where there is no file. @throws CONFIG_NOT_READABLE */
+function textOf(file: string): string | undefined {
+  try {
+    return readConfigText(file);
+  } catch (error) {
+    if (hasCode(error, 'CONFIG_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+/** @throws CLI_FILE_UNWRITABLE */
+function requireWritable(file: string, exists: boolean): void {
+  try {
+    accessSync(exists ? file : dirname(resolve(file)), constants.W_OK);
+  } catch (error) {
+    throw unwritable(file, error);
+  }
+}
+
+/** @throws CLI_FILE_UNWRITABLE */
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw unwritable(file, error);
+  }
+}
+
+function unwritable(file: string, error: unknown): Error {
+  return cliErrors.make('CLI_FILE_UNWRITABLE', `cannot write ${file}: ${messageOf(error)}`, {
+    cause: error,
+    details: { file },
+  });
+}
+
+/** What was answered and does not do is shown, to be corrected by hand. */
+function parseAnswered(context: CommandContext, text: string, asked: boolean): Config {
+  try {
+    return parseConfig(text, context.configFile);
+  } catch (error) {
+    if (asked) context.io.err(`\n${text}\n`);
+    throw error;
+  }
 }
 
 /** @throws CLI_DECLINED */
@@ -134,29 +191,8 @@ function printServer(context: CommandContext, name: string, series: DovecotSerie
   return exitCodes.done;
 }
 
-async function ask(fresh: boolean, options: Options): Promise<Answers> {
-  const { server, host, masterUser, dataDir } = options;
-  return askForServer(fresh, {
-    ...(server === undefined ? {} : { server }),
-    ...(host === undefined ? {} : { host }),
-    ...(masterUser === undefined ? {} : { masterUser }),
-    ...(dataDir === undefined ? {} : { dataDir }),
-  });
-}
-
 function answersFrom(options: Options): Answers {
-  const {
-    server,
-    host,
-    port,
-    accounts,
-    security,
-    pushMode,
-    printPush: _,
-    printServer: __,
-    dovecot: ___,
-    ...rest
-  } = options;
+  const { server, host, accounts, ...rest } = givenBy(options);
   if (server === undefined || host === undefined || accounts === undefined) {
     const missing = Object.entries({ '--server': server, '--host': host, '--accounts': accounts })
       .filter(([, value]) => value === undefined)
@@ -165,16 +201,22 @@ function answersFrom(options: Options): Answers {
       remedy: 'See: understudy init --help',
     });
   }
+  return { security: 'tls', pushMode: 'hint', ...rest, server, host, accounts };
+}
+
+/** What the options answer. */
+function givenBy(options: Options): Partial<Answers> {
+  const { port, accounts, printPush: _, printServer: __, dovecot: ___, ...rest } = options;
   return {
     ...rest,
-    server,
-    host,
-    security: security ?? 'tls',
-    pushMode: pushMode ?? 'hint',
-    accounts:
-      accounts === 'directory' || accounts === 'doveadm'
-        ? { from: accounts }
-        : { list: accounts.split(',').filter((name) => name !== '') },
     ...(port === undefined ? {} : { port: Number(port) }),
+    ...(accounts === undefined
+      ? {}
+      : {
+          accounts:
+            accounts === 'directory' || accounts === 'doveadm'
+              ? { from: accounts }
+              : { list: accounts.split(',').filter((name) => name !== '') },
+        }),
   };
 }

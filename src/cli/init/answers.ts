@@ -11,7 +11,10 @@ export interface Answers {
   readonly separator?: string;
   readonly doveadmUrl?: string;
   readonly doveadmKey?: string;
-  readonly accounts: { readonly list: readonly string[] } | { readonly from: 'directory' | 'doveadm' };
+  readonly accounts:
+    | { readonly list: readonly string[] }
+    /** `directory`: which of those of the file, where it has several. */
+    | { readonly from: 'directory' | 'doveadm'; readonly directory?: string };
   readonly pushMode: 'hint' | 'synchronous';
   /** Only where the file does not exist yet. */
   readonly site?: string;

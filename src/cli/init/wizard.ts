@@ -3,53 +3,63 @@ import * as prompts from '@clack/prompts';
 import { cliErrors } from '../errors.ts';
 import type { Answers } from './answers.ts';
 
-/** @throws CLI_DECLINED when it is left with Ctrl-C */
-export async function askForServer(fresh: boolean, given: Partial<Answers>): Promise<Answers> {
+/**
+ * Asks what `given` does not answer yet. `directories` are those that the file defines: accounts can come from them only.
+ * @throws CLI_DECLINED when it is left with Ctrl-C
+ */
+export async function askForServer(
+  fresh: boolean,
+  given: Partial<Answers>,
+  directories: readonly string[],
+): Promise<Answers> {
   prompts.intro(fresh ? 'A configuration for Understudy' : 'One more server for Understudy');
-  const place = fresh
-    ? { dataDir: await text('Folder for journals', { initial: given.dataDir ?? 'understudy-data' }) }
-    : {};
-  const server = await text('Name of the server, for commands', { initial: given.server ?? 'mail-a' });
-  const host = await text('Its address', { initial: given.host ?? '', placeholder: 'mail.example.org' });
-  const security = await select('How is IMAP protected?', [
-    { value: 'tls' as const, label: 'TLS (port 993)' },
-    { value: 'starttls' as const, label: 'STARTTLS (port 143)' },
-    { value: 'none' as const, label: 'not at all (loopback or a private network)' },
-  ]);
-  const port = Number(
-    await text('IMAP port', { initial: security === 'tls' ? '993' : '143', check: isPort }),
-  );
-  const masterUser = await text('Master user, who may read every account', {
-    initial: given.masterUser ?? 'understudy',
-  });
-  const secretFile = await text('File that holds its password', { initial: '/etc/understudy/master' });
-  const separator = await text('Dovecot’s auth_master_user_separator, empty for SASL PLAIN', {
-    initial: '',
-    optional: true,
-  });
-  const isDovecot = await answer(prompts.confirm({ message: 'Is it Dovecot with the doveadm HTTP API?' }));
-  const doveadm = isDovecot
-    ? {
-        doveadmUrl: await text('URL of the API', { initial: `http://${host}:8080/doveadm/v1` }),
-        doveadmKey: `\${file:${await text('File that holds its key', { initial: '/etc/understudy/doveadm-key' })}}`,
-      }
-    : {};
-  const accounts = await askForAccounts(isDovecot);
-  const pushMode = await select('When the server tells what changed, shall it', [
-    { value: 'hint' as const, label: 'go on at once (mail is journaled moments later)' },
-    {
-      value: 'synchronous' as const,
-      label: 'wait for the journal, bounded (no acknowledged mail is ever lost)',
-    },
-  ]);
+  const dataDir =
+    given.dataDir ?? (fresh ? await text('Folder for journals', { initial: 'understudy-data' }) : undefined);
+  const server = given.server ?? (await text('Name of the server, for commands', { initial: 'mail-a' }));
+  const host = given.host ?? (await text('Its address', { initial: '', placeholder: 'mail.example.org' }));
+  const security =
+    given.security ??
+    (await select('How is IMAP protected?', [
+      { value: 'tls' as const, label: 'TLS (port 993)' },
+      { value: 'starttls' as const, label: 'STARTTLS (port 143)' },
+      { value: 'none' as const, label: 'not at all (loopback or a private network)' },
+    ]));
+  const port =
+    given.port ??
+    Number(await text('IMAP port', { initial: security === 'tls' ? '993' : '143', check: isPort }));
+  const masterUser =
+    given.masterUser ?? (await text('Master user, who may read every account', { initial: 'understudy' }));
+  const masterSecret =
+    given.masterSecret ??
+    fileReference(await text('File that holds its password', { initial: '/etc/understudy/master' }));
+  const separator =
+    given.separator ??
+    (await text('Dovecot’s auth_master_user_separator, empty for SASL PLAIN', {
+      initial: '',
+      optional: true,
+    }));
+  const doveadm = await askForDoveadm(given, host);
+  const accounts =
+    given.accounts ?? (await askForAccounts(accountSources('doveadmUrl' in doveadm, directories)));
+  const pushMode =
+    given.pushMode ??
+    (await select('When the server tells what changed, shall it', [
+      { value: 'hint' as const, label: 'go on at once (mail is journaled moments later)' },
+      {
+        value: 'synchronous' as const,
+        label: 'wait for the journal, bounded (no acknowledged mail is ever lost)',
+      },
+    ]));
   return {
-    ...place,
+    ...(dataDir === undefined ? {} : { dataDir }),
+    ...(given.site === undefined ? {} : { site: given.site }),
+    ...(given.listen === undefined ? {} : { listen: given.listen }),
     server,
     host,
     port,
     security,
     masterUser,
-    masterSecret: `\${file:${secretFile}}`,
+    masterSecret,
     ...(separator === '' ? {} : { separator }),
     ...doveadm,
     accounts,
@@ -57,14 +67,55 @@ export async function askForServer(fresh: boolean, given: Partial<Answers>): Pro
   };
 }
 
-async function askForAccounts(isDovecot: boolean): Promise<Answers['accounts']> {
-  const source = await select('Which accounts?', [
-    { value: 'list' as const, label: 'those I list now' },
-    ...(isDovecot ? [{ value: 'doveadm' as const, label: 'all that Dovecot lists' }] : []),
-    { value: 'directory' as const, label: 'those that the LDAP directory binds to this server' },
-  ]);
-  if (source !== 'list') return { from: source };
-  return { list: accountList(await text('Accounts, separated by spaces', { initial: '' })) };
+async function askForDoveadm(
+  given: Partial<Answers>,
+  host: string,
+): Promise<{ doveadmUrl: string; doveadmKey: string } | Record<never, never>> {
+  const isGiven = given.doveadmUrl !== undefined || given.doveadmKey !== undefined;
+  if (!isGiven && !(await answer(prompts.confirm({ message: 'Is it Dovecot with the doveadm HTTP API?' })))) {
+    return {};
+  }
+  return {
+    doveadmUrl:
+      given.doveadmUrl ?? (await text('URL of the API', { initial: `http://${host}:8080/doveadm/v1` })),
+    doveadmKey:
+      given.doveadmKey ??
+      fileReference(await text('File that holds its key', { initial: '/etc/understudy/doveadm-key' })),
+  };
+}
+
+function fileReference(file: string): string {
+  return `\${file:${file}}`;
+}
+
+interface AccountSource {
+  readonly label: string;
+  /** Absent: they are listed. */
+  readonly accounts?: Answers['accounts'];
+}
+
+/** Only what the file can go by: a directory that it does not define would make it wrong. */
+export function accountSources(hasDoveadm: boolean, directories: readonly string[]): AccountSource[] {
+  return [
+    { label: 'those I list now' },
+    ...(hasDoveadm ? [{ label: 'all that Dovecot lists', accounts: { from: 'doveadm' } as const }] : []),
+    ...directories.map((name) => ({
+      label: `those that the LDAP directory ${name} binds to this server`,
+      accounts:
+        directories.length === 1
+          ? ({ from: 'directory' } as const)
+          : ({ from: 'directory', directory: name } as const),
+    })),
+  ];
+}
+
+async function askForAccounts(sources: readonly AccountSource[]): Promise<Answers['accounts']> {
+  const chosen = await select(
+    'Which accounts?',
+    sources.map(({ label }, index) => ({ value: String(index), label })),
+  );
+  const accounts = sources[Number(chosen)]?.accounts;
+  return accounts ?? { list: accountList(await text('Accounts, separated by spaces', { initial: '' })) };
 }
 
 export function accountList(typed: string): string[] {
