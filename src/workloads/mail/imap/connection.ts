@@ -121,7 +121,7 @@ export class ImapConnection {
 
   /** Every mailbox, by default with its status; one round trip where the server can. */
   listMailboxes(options: { status: boolean } = { status: true }): Promise<MailboxListing[]> {
-    return listMailboxes(this.#wire, this.#traits, options);
+    return listMailboxes(this.#wire, this.#traits, { ...options, mayOpen: this.#selected === undefined });
   }
 
   /** All subscribed names, sorted; names without a mailbox too. */
@@ -131,7 +131,7 @@ export class ImapConnection {
 
   /** Error MAIL_MAILBOX_ABSENT or MAIL_COMMAND_REFUSED when it cannot be told. */
   status(name: string): Promise<MailboxStatus | undefined> {
-    return mailboxStatus(this.#wire, this.#traits, name);
+    return mailboxStatus(this.#wire, this.#traits, name, this.#selected === undefined);
   }
 
   /** Undefined where the server has no NAMESPACE (RFC 2342). */

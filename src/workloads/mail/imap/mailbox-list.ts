@@ -1,6 +1,6 @@
 /** What mailboxes there are and how they stand, in one round trip where the server can (RFC 5258, 5819, 6154). */
 
-import type { UnderstudyError } from '../../../lib/index.ts';
+import { hasCode, type UnderstudyError } from '../../../lib/index.ts';
 import { stringPart } from './login.ts';
 import { encodeMailboxName } from './mailbox-name.ts';
 import type { ServerTraits } from './options.ts';
@@ -32,16 +32,19 @@ export function mailboxPart(name: string): CommandPart {
   return stringPart(encodeMailboxName(name));
 }
 
-/** Every mailbox the account sees, in the server's order. `status`: with MESSAGES, UIDNEXT and so on. */
+/**
+ * Every mailbox the account sees, in the server's order. `status`: with MESSAGES, UIDNEXT and so on. `mayOpen`: no mailbox
+ * is open, so that one may be for what is not known of the server yet.
+ */
 export async function listMailboxes(
   wire: Wire,
   traits: ServerTraits,
-  options: { readonly status: boolean },
+  options: { readonly status: boolean; readonly mayOpen?: boolean },
 ): Promise<MailboxListing[]> {
   const lists: ListResponse[] = [];
   const subscribed = new Set<string>();
   const statuses = new Map<string, MailboxStatus>();
-  const items = options.status ? await statusItems(wire, traits) : '';
+  const items = options.status ? await statusItems(wire, traits, options.mayOpen ?? false) : '';
 
   const returns = [
     ...(wire.has('LIST-EXTENDED') ? ['SUBSCRIBED'] : []),
@@ -122,9 +125,10 @@ export async function mailboxStatus(
   wire: Wire,
   traits: ServerTraits,
   name: string,
+  mayOpen: boolean,
 ): Promise<MailboxStatus | undefined> {
   let found: MailboxStatus | undefined;
-  const parts = ['STATUS ', mailboxPart(name), ` (${await statusItems(wire, traits)})`];
+  const parts = ['STATUS ', mailboxPart(name), ` (${await statusItems(wire, traits, mayOpen)})`];
   const status = await wire.command('STATUS', parts, {
     take: (response) => {
       if (response.type !== 'mailbox-status') return false;
@@ -164,13 +168,60 @@ export async function mailboxRefusal(
   return refusal(wire.place, `${command} ${name}`, { ...status, code });
 }
 
-async function statusItems(wire: Wire, traits: ServerTraits): Promise<string> {
+async function statusItems(wire: Wire, traits: ServerTraits, mayOpen: boolean): Promise<string> {
   const guid = await learnGuidItem(wire, traits);
+  const hasId = guid === 'EMAILID' && (await tellsMailboxIds(wire, traits, mayOpen));
   return [
     'MESSAGES UIDNEXT UIDVALIDITY',
     ...(wire.has('CONDSTORE') || wire.has('QRESYNC') ? ['HIGHESTMODSEQ'] : []),
-    ...(guid === 'EMAILID' ? ['MAILBOXID'] : guid === 'X-GUID' ? ['X-GUID'] : []),
+    ...(hasId ? ['MAILBOXID'] : guid === 'X-GUID' ? ['X-GUID'] : []),
   ].join(' ');
+}
+
+/**
+ * Whether MAILBOXID in a STATUS (RFC 8474) is to be believed, asked once per server: Cyrus 3.6 gives other bytes in each
+ * answer, and every mailbox would be taken for a new one. EXAMINE tells it too, and rightly.
+ */
+async function tellsMailboxIds(wire: Wire, traits: ServerTraits, mayOpen: boolean): Promise<boolean> {
+  if (traits.mailboxIds === undefined) {
+    if (!mayOpen) return false;
+    const comparing = compareMailboxIds(wire);
+    traits.mailboxIds = comparing.catch(() => false);
+    try {
+      // No INBOX, or none that can be opened, says nothing of the server.
+      if ((await comparing) === undefined) delete traits.mailboxIds;
+    } catch (error) {
+      // Bytes that are no IMAP at all end the connection: the next one does not ask for them.
+      if (!hasCode(error, 'MAIL_PROTOCOL_ERROR')) delete traits.mailboxIds;
+      throw error;
+    }
+  }
+  return (await traits.mailboxIds) ?? false;
+}
+
+/** Undefined when it cannot be told. Leaves no mailbox open. */
+async function compareMailboxIds(wire: Wire): Promise<boolean | undefined> {
+  let examined: string | undefined;
+  let told: string | undefined;
+  const opened = await wire.command('EXAMINE', ['EXAMINE INBOX'], {
+    take: (response) => {
+      if (response.type === 'status' && response.code?.name === 'MAILBOXID')
+        examined = response.code.value.replace(/[()]/g, '');
+      return response.type === 'exists' || response.type === 'flags' || response.type === 'status';
+    },
+  });
+  if (opened.status !== 'OK') return undefined;
+  const leave = wire.has('UNSELECT') ? 'UNSELECT' : 'CLOSE';
+  await wire.ok(leave, [leave]);
+  if (examined === undefined) return false;
+  const status = await wire.command('STATUS', ['STATUS INBOX (MAILBOXID)'], {
+    take: (response) => {
+      if (response.type !== 'mailbox-status') return false;
+      told = response.status.guid;
+      return true;
+    },
+  });
+  return status.status === 'OK' && told === examined;
 }
 
 /** RFC 8474 is announced; Dovecot's X-GUID is not, so it is tried once per server. */

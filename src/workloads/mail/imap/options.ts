@@ -51,6 +51,8 @@ export interface Throttle {
 export interface ServerTraits {
   /** How it names a message's own id: `EMAILID` (RFC 8474), `X-GUID` (Dovecot), or not at all. */
   guidItem?: 'EMAILID' | 'X-GUID' | 'none';
+  /** Whether its MAILBOXID in a STATUS (RFC 8474) is to be believed; undefined = it cannot be told yet. Never rejects. */
+  mailboxIds?: Promise<boolean | undefined>;
 }
 
 export interface ImapConnectOptions {

@@ -323,10 +323,10 @@ function mailboxStatus(cursor: Cursor): ImapResponse {
   };
 }
 
-/** RFC 8474: `(M-123)`, or NIL. */
+/** RFC 8474: `(M-123)`, or NIL. Anything that is not made of its characters is no id. */
 function objectId(cursor: Cursor): string | undefined {
-  if (cursor.peek() !== OPEN) return cursor.nstring() ?? undefined;
-  return cursor.flatList().trim() || undefined;
+  const id = cursor.peek() === OPEN ? cursor.flatList().trim() : (cursor.nstring() ?? '');
+  return /^[A-Za-z0-9_-]{1,255}$/.test(id) ? id : undefined;
 }
 
 function searchResponse(cursor: Cursor): ImapResponse {
