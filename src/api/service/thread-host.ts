@@ -99,6 +99,8 @@ export class ThreadHost {
     });
     await ready;
     this.#caller = caller;
+    // `stop` did not find it yet, and waits for its end.
+    if (this.#stopping.signal.aborted) await caller.call('stop', undefined);
   }
 
   async #restart(thrown: unknown): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * Keeps one server's vault open and followed for as long as the service runs.
  *
- *   opening ──vault open, engine started──► following ──engine broken (disk full, I/O error)──► waiting
+ *   opening ──vault open, engine started──► following ──vault stopped, engine broken (disk)───► waiting
  *      │ error                                                                                    │
  *      └────────────────────────────────────► waiting ──after a pause that grows to a minute──► opening
  *   any ──stop──► stopped
@@ -98,7 +98,8 @@ export class VaultKeeper {
       if (this.#following !== undefined) {
         const { clock } = this.#parts.adapters;
         const openedMs = clock.monotonicMs();
-        const ended = await Promise.race([this.#following.engine.broken, stopped]);
+        const { engine, vault } = this.#following;
+        const ended = await Promise.race([engine.broken, vault.whenStopped, stopped]);
         // A vault on a full disk opens well and breaks at the first commit: that is the same trouble still, and each
         // try costs the live server the fetching of what cannot be stored.
         if (clock.monotonicMs() - openedMs > LONGEST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS;
@@ -113,6 +114,8 @@ export class VaultKeeper {
         await this.#reopen();
       }
     }
+    // Told to stop while it was opened again: nobody else closes it.
+    await this.#close();
   }
 
   async #reopen(): Promise<void> {
