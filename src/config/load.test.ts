@@ -276,3 +276,19 @@ test('an absent file has its own code and names init', () => {
     remedy: /understudy init/,
   });
 });
+
+test('no time and no size at all are refused where something is waited for or sent', () => {
+  const withLine = (line: string) =>
+    RIGHT.replace('servers:\n  mail-a:\n', `servers:\n  mail-a:\n    ${line}\n`);
+  for (const line of ['push: { timeout: 0s }', 'shadow: { sweep: 0.2ms }', 'shadow: { bandwidth: 0B }']) {
+    assert.throws(
+      () => parseConfig(withLine(line), 'understudy.yaml'),
+      { code: 'CONFIG_INVALID', message: /at all/ },
+      line,
+    );
+  }
+  assert.equal(
+    parseConfig(withLine('push: { timeout: 1ms }'), 'understudy.yaml').servers['mail-a']?.push.timeout,
+    1,
+  );
+});

@@ -12,12 +12,14 @@ const typed = <T extends z.ZodType>(schema: T, type: string): T => schema.meta({
 
 const text = () => z.string().min(1, 'must not be empty');
 
-const duration = () =>
+/** None is a mistake where something is waited for, or done again and again. */
+const duration = ({ mayBeNone } = { mayBeNone: false }) =>
   typed(
     z.string().transform((value, context) => {
       const ms = parseDuration(value);
-      if (ms !== undefined) return ms;
-      context.addIssue(`\`${value}\` is not a duration; write a number and ms, s, m, h or d, as in 30s`);
+      if (ms !== undefined && (ms > 0 || mayBeNone)) return ms;
+      if (ms !== undefined) context.addIssue(`\`${value}\` is no time at all; write at least 1ms`);
+      else context.addIssue(`\`${value}\` is not a duration; write a number and ms, s, m, h or d, as in 30s`);
       return z.NEVER;
     }),
     'duration',
@@ -27,8 +29,9 @@ const size = () =>
   typed(
     z.string().transform((value, context) => {
       const bytes = parseSize(value);
-      if (bytes !== undefined) return bytes;
-      context.addIssue(`\`${value}\` is not a size; write a number and KiB, MiB or GiB, as in 4MiB`);
+      if (bytes !== undefined && bytes > 0) return bytes;
+      if (bytes !== undefined) context.addIssue(`\`${value}\` is nothing at all; write at least 1B`);
+      else context.addIssue(`\`${value}\` is not a size; write a number and KiB, MiB or GiB, as in 4MiB`);
       return z.NEVER;
     }),
     'size',
@@ -345,7 +348,7 @@ const rehome = z.discriminatedUnion('kind', [
       .min(1)
       .default(20_000)
       .describe('More clients than this wait until others leave.'),
-    drain: duration()
+    drain: duration({ mayBeNone: true })
       .prefault('1s')
       .describe('How long connections to the old server may finish what they began when clients are moved.'),
   }),

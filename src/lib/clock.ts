@@ -17,9 +17,15 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   sleep: async (ms, signal) => {
-    await delay(ms, undefined, signal ? { signal } : {});
+    for (let left = ms; ; left -= TIMER_MOST_MS) {
+      await delay(Math.min(left, TIMER_MOST_MS), undefined, signal ? { signal } : {});
+      if (left <= TIMER_MOST_MS) return;
+    }
   },
 };
+
+/** A timer of Node.js that is longer, of about 25 days, ends at once: https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
+const TIMER_MOST_MS = 2 ** 31 - 1;
 
 /** A clock that moves only when told to; wall and monotonic time can be moved apart. */
 export class TestClock implements Clock {
