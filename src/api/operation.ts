@@ -48,6 +48,8 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   confirmation?(input: z.output<I>): string | undefined;
   /** True: where nobody is there to answer, `--yes` must be given. */
   readonly needsAnswer?: boolean;
+  /** True: a service that does it goes on with it when whoever asked goes away; not of a dry run, which has no `confirmation`. */
+  readonly runsPlan?: boolean;
   /** What was done, for the audit log. */
   sentence(input: z.output<I>): string;
   outcome?(output: z.output<O>): Outcome;

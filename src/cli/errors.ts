@@ -17,7 +17,7 @@ export const cliErrors = defineErrors({
   CLI_ANSWER_NEEDED: {
     kind: 'usage',
     retry: 'never',
-    summary: 'The command changes servers, and nobody is there to be asked: no terminal, or `--json`.',
+    summary: 'The command changes servers, and nobody is there to be asked: no terminal.',
     remedy: 'Give --yes, or see first what would happen: --dry-run',
   },
   CLI_PLAN_GOES_ON: {

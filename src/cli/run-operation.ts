@@ -21,7 +21,8 @@ export async function runOperation(
   const config = configFor(operation, context);
   const question = operation.confirmation?.(input as never);
   if (question !== undefined && !context.yes) {
-    const asks = context.io.interactive && !context.json;
+    // It goes to stderr: stdout is for the answer, with `--json` too.
+    const asks = context.io.interactive;
     if (!asks && operation.needsAnswer) {
       throw cliErrors.make(
         'CLI_ANSWER_NEEDED',
@@ -68,13 +69,18 @@ async function perform(
     );
     return output;
   } catch (error) {
-    if (context.signal.aborted && served && operation.placement === 'main') {
+    if (context.signal.aborted && served && goesOn(operation, input)) {
       throw cliErrors.make('CLI_PLAN_GOES_ON', 'no longer waiting; the service goes on with the plan');
     }
     throw asOperatingError(context.signal.aborted ? context.signal.reason : error);
   } finally {
     line.end();
   }
+}
+
+/** Whether a service goes on with it when nobody waits any more. */
+export function goesOn(operation: Operation, input: unknown): boolean {
+  return operation.runsPlan === true && operation.confirmation?.(input as never) !== undefined;
 }
 
 function configFor(operation: Operation, context: CommandContext): Config {

@@ -1,10 +1,13 @@
 /** Goal: exit statuses, error documents and option places are as published. Method: the command as a process of its own. */
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../lab/temp.ts';
 import { understudy, understudyJson } from './service.ts';
+
+const scriptMissing = spawnSync('script', ['--version']).error ? 'there is no script(1)' : false;
 
 const CONFIG = `dataDir: data
 servers:
@@ -90,6 +93,16 @@ test('a data folder that this user may not look into is said to be one, whatever
   }
 });
 
+test('on a terminal a restore asks first, with --json too', { skip: scriptMissing }, async (t) => {
+  const cwd = temporaryDirectory('command', t).path;
+  writeFileSync(join(cwd, 'understudy.yaml'), CONFIG);
+  for (const more of ['', ' --json']) {
+    const shown = await onTerminal(cwd, `restore mail-a${more}`, 'n');
+    assert.match(shown, /Restore all mailboxes of all accounts to mail-a/, more);
+    assert.match(shown, /CLI_DECLINED/, more);
+  }
+});
+
 test('errors as text go to stderr, with code and remedy', async (t) => {
   const cwd = temporaryDirectory('command', t).path;
   const { status, stdout, stderr } = await understudy(cwd, 'status');
@@ -133,3 +146,18 @@ test('the description of the HTTP interface needs no configuration', async (t) =
   const { status, output } = await understudyJson(temporaryDirectory('command', t).path, 'openapi');
   assert.deepEqual([status, output.openapi], [0, '3.1.0']);
 });
+
+/** What a person sees who runs it and types `answer`. */
+async function onTerminal(cwd: string, command: string, answer: string): Promise<string> {
+  const main = join(import.meta.dirname, '../../src/main.ts');
+  const line = `stty cols 120; ${process.execPath} --disable-warning=ExperimentalWarning ${main} ${command}`;
+  const child = spawn('script', ['--quiet', '--command', line, '/dev/null'], { cwd });
+  let shown = '';
+  let isAnswered = false;
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    shown += text;
+    if (!isAnswered && shown.includes('as of now?')) child.stdin.write(answer);
+    isAnswered ||= shown.includes('as of now?');
+  }
+  return shown;
+}

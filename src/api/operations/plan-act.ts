@@ -27,6 +27,7 @@ export const planResume = defineOperation({
   output: planResultShape,
   confirmation: ({ id }) => `Go on with plan ${id}?`,
   needsAnswer: true,
+  runsPlan: true,
   sentence: ({ id }) => `went on with plan ${id}`,
   outcome: goingOnOutcome,
   handler: async (core, { id, reason: why }, context) =>
@@ -43,6 +44,7 @@ export const planRollback = defineOperation({
   output: z.union([planResultShape, planPreviewShape]),
   confirmation: ({ id, dryRun }) => (dryRun ? undefined : `Take plan ${id} back?`),
   needsAnswer: true,
+  runsPlan: true,
   sentence: ({ id, dryRun }) => `${dryRun ? 'tried out to take' : 'took'} plan ${id} back`,
   outcome: planOutcome,
   handler: async (core, { id, reason: why, dryRun }, context) =>
@@ -59,6 +61,7 @@ export const planCommit = defineOperation({
   output: planResultShape,
   confirmation: ({ id }) => `Make plan ${id} final? It cannot be taken back then.`,
   needsAnswer: true,
+  runsPlan: true,
   sentence: ({ id }) => `made plan ${id} final`,
   outcome: planOutcome,
   handler: async (core, { id, reason: why }, context) =>

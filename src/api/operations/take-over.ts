@@ -65,6 +65,7 @@ export const failover = defineOperation({
       ? undefined
       : `Fail pair ${input.pair} over? Its acting server is fenced, and people work on the other one.`,
   needsAnswer: true,
+  runsPlan: true,
   sentence: (input) => `${input.dryRun ? 'tried out to fail' : 'failed'} pair ${input.pair} over`,
   outcome: goingOnOutcome,
   handler: (core, input, context) => move(core, 'failover', input, context),
@@ -80,6 +81,7 @@ export const switchover = defineOperation({
   confirmation: (input) =>
     input.dryRun ? undefined : `Switch pair ${input.pair} over? People wait for about a second.`,
   needsAnswer: true,
+  runsPlan: true,
   sentence: (input) => `${input.dryRun ? 'tried out to switch' : 'switched'} pair ${input.pair} over`,
   outcome: goingOnOutcome,
   handler: (core, input, context) => move(core, 'switchover', input, context),
