@@ -40,6 +40,11 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   return bytes;
 }
 
+/** How long a header says that it is, whatever its version; 0 where it does not say. */
+export function declaredHeaderBytes(bytes: Buffer): number {
+  return bytes.length >= 12 && bytes.subarray(0, 8).equals(MAGIC) ? bytes.readUInt16BE(10) : 0;
+}
+
 export type DecodedSegmentHeader =
   | { readonly kind: 'header'; readonly header: SegmentHeader; readonly hash: Buffer }
   | { readonly kind: 'other-version'; readonly version: number }

@@ -4,6 +4,7 @@ import { keyIdOf, segmentKey } from './cipher.ts';
 import { journalErrors, storageError } from './errors.ts';
 import type { Lsn } from './records.ts';
 import {
+  declaredHeaderBytes,
   decodeSegmentHeader,
   journalIdText,
   SEGMENT_HEADER_BYTES,
@@ -143,7 +144,10 @@ async function listSegments(storage: SegmentStorage): Promise<readonly StoredSeg
 
 async function readHeader(storage: SegmentStorage, segment: StoredSegment): Promise<Buffer> {
   try {
-    return await storage.read(segment.name, 0, SEGMENT_HEADER_BYTES);
+    const bytes = await storage.read(segment.name, 0, SEGMENT_HEADER_BYTES);
+    const declared = declaredHeaderBytes(bytes);
+    // That of a later version may be longer, and is told from a damaged one by its hash.
+    return declared > bytes.length ? await storage.read(segment.name, 0, declared) : bytes;
   } catch (error) {
     throw storageError(error, `read the header of segment ${segment.name}`);
   }
