@@ -120,7 +120,10 @@ export function frameMatches(journalId: Buffer, headerBytes: Buffer, stored: Uin
   );
 }
 
-/** The payload before encryption: still compressed when `zstd`. @throws when the key does not fit. */
+/** The key vouches for what a segment holds: a frame that anybody could have written is none of it. A mark has no records. */
+export const PLAIN_FRAME = 'frame is not encrypted in a segment that is';
+
+/** The payload before encryption: still compressed when `zstd`. @throws when the key does not fit, or is not used. */
 export function decryptPayload(
   journalId: Buffer,
   header: FrameHeader,
@@ -128,7 +131,10 @@ export function decryptPayload(
   stored: Buffer,
   key: Uint8Array | undefined,
 ): Buffer {
-  if (!header.encrypted) return stored;
+  if (!header.encrypted) {
+    if (key && header.recordCount > 0) throw new Error(PLAIN_FRAME);
+    return stored;
+  }
   if (!key) throw new Error('frame is encrypted in a segment that is not');
   return decrypt(key, header.nonce, [journalId, headerBytes.subarray(0, CRC_AT)], stored);
 }

@@ -17,10 +17,14 @@ import {
   type Step,
 } from '../../tests/journal/support.ts';
 import { UnderstudyError } from '../lib/index.ts';
-import { FRAME_HEADER_BYTES } from './frame.ts';
+import { encodeFrame, FRAME_HEADER_BYTES } from './frame.ts';
 import { MemoryStorage } from './memory-storage.ts';
 import { JournalReader } from './reader.ts';
-import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
+import { encodeRecord } from './record-codec.ts';
+import type { Lsn } from './records.ts';
+import { findTail } from './scan.ts';
+import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.ts';
+import { commonJournalId, loadSegments, type Segment } from './segments.ts';
 import { verifyJournal } from './verify.ts';
 
 const KEY = randomBytes(32);
@@ -324,6 +328,76 @@ describe('journal', () => {
       }
     }
     assert.equal(nonces.size, frames);
+  });
+
+  it('refuses a frame without encryption in an encrypted journal, as it is', async () => {
+    const { storage, writer } = await write([{ bodies: [], records: [{ t: 'account', account: 'a' }] }], KEY);
+    await writer.close();
+    const { segments } = await loadSegments(storage, KEY);
+    const last = segments.at(-1) as Segment;
+    const journalId = commonJournalId(segments);
+    const { committed, committedTime } = await findTail(storage, journalId, last);
+    const payload = Buffer.alloc(200);
+    let length = encodeRecord({ t: 'account', account: 'forged' }, payload, 0);
+    length = encodeRecord({ t: 'commit', time: committedTime }, payload, length);
+    const commitLsn = (committed.nextLsn + 1) as Lsn;
+    const frame = {
+      firstLsn: committed.nextLsn,
+      recordCount: 2,
+      rawBytes: length,
+      durableLsn: commitLsn,
+      commitLsn,
+      commitTime: committedTime,
+      previousHash: committed.previousHash,
+      payload: payload.subarray(0, length),
+      zstd: false,
+    };
+    await storage.append(last.name, last.size, encodeFrame(journalId, frame, undefined).parts);
+    const before = storage.segments.get(last.name)?.bytes;
+    await assert.rejects(openWriter(storage, { key: KEY }), {
+      code: 'JOURNAL_DAMAGED',
+      message: /not encrypted/,
+    });
+    await assert.rejects(read(storage, KEY), { code: 'JOURNAL_DAMAGED', message: /not encrypted/ });
+    assert.deepEqual(storage.segments.get(last.name)?.bytes, before);
+    const { faults } = await verifyJournal({ storage, key: KEY });
+    assert.match(faults[0]?.what ?? '', /not encrypted/);
+  });
+
+  it('refuses a segment without encryption among encrypted ones', async () => {
+    const steps = [...Array(8).keys()].map(
+      (n) => ({ bodies: [randomBytes(900)], records: [{ t: 'account', account: `a${n}` }] }) as Step,
+    );
+    const { storage, writer } = await write(steps, KEY);
+    await writer.close();
+    const [first, second] = (await loadSegments(storage, KEY)).segments as [Segment, Segment];
+    const { encryption: _, ...header } = second.header;
+    const segment = storage.segments.get(second.name);
+    assert.ok(segment && first.header.encryption);
+    encodeSegmentHeader(header).copy(segment.bytes);
+    await assert.rejects(openWriter(storage, { key: KEY }), {
+      code: 'JOURNAL_DAMAGED',
+      message: /it is not encrypted/,
+    });
+    await assert.rejects(read(storage, KEY), { code: 'JOURNAL_DAMAGED', message: /it is not encrypted/ });
+  });
+
+  it('says that a segment is of a later version also when its header is longer', async () => {
+    const { storage, writer } = await write([{ bodies: [], records: [{ t: 'account', account: 'a' }] }]);
+    await writer.close();
+    const [segment] = storage.segments.values();
+    assert.ok(segment);
+    const header = Buffer.alloc(400, 7);
+    segment.bytes.copy(header, 0, 0, 12);
+    header.writeUInt16BE(2, 8);
+    header.writeUInt16BE(400, 10);
+    hash('sha256', header.subarray(0, 368), 'buffer').copy(header, 368);
+    segment.bytes = Buffer.concat([header, segment.bytes.subarray(SEGMENT_HEADER_BYTES)]);
+    for (const act of [openWriter(storage), read(storage), verifyJournal({ storage })]) {
+      await assert.rejects(act, { code: 'JOURNAL_VERSION_UNKNOWN', message: /format 2/ });
+    }
+    segment.bytes = segment.bytes.subarray(0, 399);
+    await assert.rejects(read(storage), { code: 'JOURNAL_DAMAGED' });
   });
 
   it('says that a segment is of another version, and does not touch it', async () => {

@@ -8,10 +8,11 @@ import {
   type FrameHeader,
   frameMatches,
   lastLsnOf,
+  PLAIN_FRAME,
 } from './frame.ts';
 import type { Lsn } from './records.ts';
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
-import type { Fault, Segment } from './segments.ts';
+import { type Fault, faultError, type Segment } from './segments.ts';
 import type { SegmentStorage } from './storage.ts';
 
 /** A place between frames: what must come next. */
@@ -245,10 +246,11 @@ export interface Tail {
   readonly stop: ScanStop;
 }
 
-/** Finds the end of a journal by reading and checking every frame of the last segment. */
+/** Finds the end of a journal by reading and checking every frame of the last segment. @throws JOURNAL_DAMAGED: `refusePlain` */
 export async function findTail(storage: SegmentStorage, journalId: Buffer, segment: Segment): Promise<Tail> {
   const state = initialTail(segment);
-  const stop = await follow(scanFrames(storage, journalId, segment, state.before), state);
+  const refuse = refusePlain(storage, segment);
+  const stop = await follow(scanFrames(storage, journalId, segment, state.before), state, refuse);
   return tailOf(segment, state, stop);
 }
 
@@ -270,7 +272,8 @@ export async function findTailByHeaders(
     state.committedTime = known.committedTime;
     state.provenLsn = known.provenLsn;
   }
-  const reached = await follow(scanHeaders(storage, segment, state.before), state);
+  const refuse = refusePlain(storage, segment);
+  const reached = await follow(scanHeaders(storage, segment, state.before), state, refuse);
   if (
     known &&
     (segment.size < known.committed.offset || (reached.invalid && state.before === known.committed))
@@ -279,7 +282,7 @@ export async function findTailByHeaders(
   }
   const { provenLsn } = state;
   const again = { ...(state.unproven[0]?.state ?? state), provenLsn, unproven: [] };
-  const stop = await follow(scanFrames(storage, journalId, segment, again.before), again);
+  const stop = await follow(scanFrames(storage, journalId, segment, again.before), again, refuse);
   return tailOf(segment, again, stop);
 }
 
@@ -306,11 +309,31 @@ function initialTail(segment: Segment): TailState {
   };
 }
 
-async function follow(frames: AsyncGenerator<FrameHead, ScanStop>, state: TailState): Promise<ScanStop> {
+/** A frame that continues the chain was no crash's doing, so one without encryption in an encrypted segment is not torn but forged. */
+function refusePlain(storage: SegmentStorage, segment: Segment): (frame: FrameHead) => void {
+  return ({ header, offset }) => {
+    if (!segment.header.encryption || header.encrypted || header.recordCount === 0) return;
+    const { name } = segment;
+    throw faultError(storage.location, {
+      code: 'JOURNAL_DAMAGED',
+      segment: name,
+      offset,
+      lsn: header.firstLsn,
+      what: PLAIN_FRAME,
+    });
+  };
+}
+
+async function follow(
+  frames: AsyncGenerator<FrameHead, ScanStop>,
+  state: TailState,
+  refuse: (frame: FrameHead) => void,
+): Promise<ScanStop> {
   for (;;) {
     const next = await frames.next();
     if (next.done) return next.value;
     const frame = next.value;
+    refuse(frame);
     const { header } = frame;
     state.provenLsn = Math.max(state.provenLsn, header.durableLsn) as Lsn;
     while (state.unproven[0] && state.unproven[0].lastLsn <= state.provenLsn) state.unproven.shift();

@@ -94,6 +94,7 @@ export async function loadSegments(
 export function orderFaults(segments: readonly Segment[], earlier: readonly Fault[]): Fault[] {
   const faults: Fault[] = [];
   const journalId = commonJournalId(segments);
+  const isEncrypted = segments[0]?.header.encryption !== undefined;
   let expectedOrdinal = 1;
   let previousName = '';
   for (const { name, header } of segments) {
@@ -108,6 +109,10 @@ export function orderFaults(segments: readonly Segment[], earlier: readonly Faul
       const what = `it is segment number ${header.ordinal}, and there is another one with that number`;
       faults.push({ code: 'JOURNAL_SEGMENT_MISPLACED', ...at, what });
     } else {
+      if ((header.encryption !== undefined) !== isEncrypted) {
+        const what = `it is ${isEncrypted ? 'not ' : ''}encrypted, the first segment is${isEncrypted ? '' : ' not'}`;
+        faults.push({ code: 'JOURNAL_DAMAGED', ...at, what });
+      }
       const missing = header.ordinal - expectedOrdinal;
       const unreadable = earlier.filter(
         (fault) => fault.code === 'JOURNAL_DAMAGED' && fault.segment > previousName && fault.segment < name,
