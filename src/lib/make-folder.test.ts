@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdtempSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -12,6 +13,22 @@ test('a folder and those above it are made, and making it again changes nothing'
   makeFolder(join(root, 'a/b/c'), 0o700);
   makeFolder(join(root, 'a/b/c'), 0o755);
   assert.equal(statSync(join(root, 'a/b/c')).mode & 0o777, 0o700);
+});
+
+test('every folder above one that was made is synced, so that its name survives a power cut', (t) => {
+  const synced: string[] = [];
+  t.mock.method(fs, 'fsyncSync', (handle: number) => {
+    synced.push(readlinkSync(`/proc/self/fd/${handle}`));
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  makeFolder(join(root, 'd/e/f'), 0o700);
+  assert.deepEqual(synced, [root, join(root, 'd'), join(root, 'd/e')]);
+  makeFolder(join(root, 'd/e/f'), 0o700);
+  assert.equal(synced.length, 3, 'where nothing is made there is nothing to sync');
 });
 
 test('a file in the way is an error', () => {
