@@ -55,7 +55,7 @@ export interface Adapters {
   openReader(place: VaultPlace): Promise<VaultReader>;
   mail(): Promise<MailWorkload>;
   openDirectory(config: DirectoryConfig, log: Log): Promise<Directory>;
-  /** The control journal, for its one writer. @throws CONTROL_LOCKED, CONTROL_UNWRITABLE, CONTROL_DAMAGED, JOURNAL_… */
+  /** The control journal, for its one writer. @throws CONTROL_LOCKED, CONTROL_UNWRITABLE, CONTROL_STORAGE_FAILED, CONTROL_DAMAGED, JOURNAL_… */
   openControl(config: Config, log: Log): Promise<ControlJournal>;
   /** Where there is no control journal yet it reads as empty. @throws CONTROL_DAMAGED, JOURNAL_… */
   readControl(config: Config): Promise<ControlReader>;

@@ -36,7 +36,7 @@ export class ControlJournal implements ControlView {
 
   /**
    * Takes the lock and recovers the journal.
-   * @throws CONTROL_LOCKED (names the process), CONTROL_UNWRITABLE, CONTROL_DAMAGED, JOURNAL_*; nothing stays locked then.
+   * @throws CONTROL_LOCKED (names the process), CONTROL_UNWRITABLE, CONTROL_STORAGE_FAILED, CONTROL_DAMAGED, JOURNAL_*; nothing stays locked then.
    */
   static async open(options: ControlJournalOptions): Promise<ControlJournal> {
     const lock = FolderLock.take(options.dir, options.clock.wallMs(), (why) => refused(options.dir, why));
@@ -153,8 +153,9 @@ function refused(dir: string, refusal: LockRefusal): Error {
       details: { dir, ...holder },
     });
   }
-  return controlErrors.make('CONTROL_UNWRITABLE', `cannot write to ${dir}: ${messageOf(refusal.cause)}`, {
-    cause: refusal.cause,
-    details: { dir },
-  });
+  return controlErrors.make(
+    refusal.reason === 'full' ? 'CONTROL_STORAGE_FAILED' : 'CONTROL_UNWRITABLE',
+    `cannot write to ${dir}: ${messageOf(refusal.cause)}`,
+    { cause: refusal.cause, details: { dir } },
+  );
 }

@@ -1,5 +1,7 @@
 /** Goal: what the control journal has acknowledged is there, whoever looks and whatever was killed; and two never write it. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { temporaryDirectory } from '../../tests/lab/temp.ts';
@@ -53,6 +55,21 @@ test('a second writer is refused and told who has it', async () => {
     message: new RegExp(`process ${process.pid}`),
   });
   await journal.close();
+});
+
+test('a disk that is full when the lock is taken is called full, not forbidden', async (t) => {
+  t.mock.method(fs, 'writeFileSync', () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  await assert.rejects(ControlJournal.open(options('full')), {
+    code: 'CONTROL_STORAGE_FAILED',
+    retry: 'later',
+  });
 });
 
 test('an entry of many MB is one entry, whatever characters it has, and the journal is whole', async () => {

@@ -13,6 +13,12 @@ export const controlErrors = defineErrors({
     summary: 'The folder of the control journal cannot be made or written to.',
     remedy: 'Give the user that runs Understudy write access to dataDir, or choose another dataDir',
   },
+  CONTROL_STORAGE_FAILED: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'The lock of the control journal cannot be written: the disk is full or failing.',
+    remedy: 'Make space on the file system of dataDir, or repair it, and try again',
+  },
   CONTROL_DAMAGED: {
     kind: 'failed',
     retry: 'after-repair',
