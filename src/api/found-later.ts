@@ -8,9 +8,11 @@ import type { Core } from './core.ts';
 /** The record with the messages that its report could not know. A look at the former server finds them: `shadow SERVER --once`. */
 export async function withFoundLater(core: Core, plan: PlanRecord): Promise<PlanRecord> {
   const report = plan.report as TakeOverReport | undefined;
-  const { from, at, accounts } = plan.parameters as TakeOverParameters;
+  const { from, at } = plan.parameters as TakeOverParameters;
   const ended = plan.state === 'done' || plan.state === 'committed';
-  if (plan.kind !== 'failover' || !ended || report?.at === undefined || at !== undefined) return plan;
+  if (!ended || report?.at === undefined || at !== undefined) return plan;
+  const accounts = accountsInQuestion(plan, report);
+  if (accounts === 'none') return plan;
   const again = await servedAgainAt(core, plan, from);
   try {
     const { lsn } = report.at;
@@ -24,6 +26,20 @@ export async function withFoundLater(core: Core, plan: PlanRecord): Promise<Plan
     if (hasCode(error, 'CATALOG_VAULT_MISSING')) return plan;
     throw error;
   }
+}
+
+/** Of a switchover those whose last look at the old server failed: what came late for all others has come along. Undefined = all. */
+function accountsInQuestion(
+  { kind, parameters }: PlanRecord,
+  { problems }: TakeOverReport,
+): readonly string[] | undefined | 'none' {
+  const { accounts } = parameters as TakeOverParameters;
+  if (kind === 'failover') return accounts;
+  if (problems.some(({ step, account }) => step === 'sweep' && account === '*')) return accounts;
+  const unread = problems.flatMap(({ step, account }) =>
+    step === 'sweep-pass' && account !== '*' ? [account] : [],
+  );
+  return unread.length === 0 ? 'none' : unread;
 }
 
 /** When a later plan made the server the acting one again, ms: what came to it since is nobody's loss. */

@@ -237,12 +237,23 @@ test('the old server dies once people are on the new one: the move ends, the new
   await world.assertBoundTo(world.standby);
   assert.deepEqual(
     plan.report.problems.map(({ step, account }: Printed) => [step, account]),
-    [['sweep-pass', '*']],
+    [['sweep', '*']],
   );
   assert.match(plan.report.rpo.sentence, /could not be looked at/);
   assert.equal(stepOf(plan, 'protect').state, 'done');
   const { pairs } = await world.json(0, 'status');
   assert.equal(pairs[0].acting, 'mail-b');
+
+  // When it is back, a look at it tells.
+  await world.live.restart();
+  const [account = ''] = world.accounts;
+  await deliver({ host: world.live.address, port: world.live.lmtpPort }, account, 'only-there');
+  await world.json(0, 'shadow', 'mail-a', '--once');
+  const shown = await world.json(0, 'plan', 'show', plan.id);
+  assert.deepEqual(
+    shown.plan.report.lost.map(({ subject }: Printed) => subject),
+    ['only-there'],
+  );
 });
 
 test('mail that reaches the old server after the move comes along, and is told', { skip }, async (t) => {

@@ -64,7 +64,7 @@ export async function sweep(
       `${move.from} could not be looked at once more (${message}): whether something came there late is not known. When it is back: understudy shadow ${move.from} --once`,
     );
     const remedy = `When ${move.from} is back, look at it once: understudy shadow ${move.from} --once`;
-    await rememberProblems(io, steps.pass, [{ account: '*', code, message, remedy }]);
+    await rememberProblems(io, steps.carry, [...report.problems, { account: '*', code, message, remedy }]);
     return { late: await accountsOf(context, since), report };
   }
   return { late: [...new Set(read.unread.map(({ account }) => account))], report };
