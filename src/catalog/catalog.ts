@@ -1,6 +1,7 @@
+import { existsSync, statSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { Lsn, MailboxId } from '../journal/index.ts';
-import { messageOf } from '../lib/index.ts';
+import { hasCode, messageOf, type UnderstudyError } from '../lib/index.ts';
 import { catalogErrors } from './errors.ts';
 import { type CatalogEntry, Fold, type FrameRow } from './fold.ts';
 import { unpackDate } from './internal-date.ts';
@@ -57,14 +58,29 @@ export class Catalog {
   private constructor(db: DatabaseSync, readOnly: boolean) {
     this.#db = db;
     this.#readOnly = readOnly;
-    const meta = new Map(
-      db
-        .prepare('SELECT key, value FROM meta')
-        .all()
-        .map((row) => [row.key, row.value]),
-    );
-    this.journalId = String(meta.get('journal_id'));
-    this.#appliedLsn = Number(meta.get('applied_lsn')) as Lsn;
+    const { journalId, appliedLsn } = readMeta(db);
+    this.journalId = journalId;
+    this.#appliedLsn = appliedLsn;
+  }
+
+  /**
+   * What a catalog says of its journal, whatever its version; undefined where there is no catalog, or none that can be read.
+   * Errors: CATALOG_STORAGE_FAILED.
+   */
+  static peek(file: string): CatalogMeta | undefined {
+    if (!existsSync(file)) return undefined;
+    let db: DatabaseSync | undefined;
+    try {
+      db = new DatabaseSync(file, { readOnly: true, timeout: busyTimeoutMs });
+      const meta = readMeta(db);
+      return Number.isSafeInteger(meta.appliedLsn) ? meta : undefined;
+    } catch (error) {
+      const failure = sqliteFailure(error, file);
+      if (hasCode(failure, 'CATALOG_DAMAGED')) return undefined;
+      throw failure;
+    } finally {
+      db?.close();
+    }
   }
 
   /** Makes an empty catalog of a journal. The file must not exist. Errors: CATALOG_STORAGE_FAILED. */
@@ -617,7 +633,24 @@ export class Catalog {
 
   /** Moves what is in the write-ahead log into the main file, so that the file is whole by itself. */
   checkpointFile(): void {
-    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    try {
+      this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  /**
+   * For a catalog that SQLite could not read somewhere: the next opening for writing builds it anew, also where that opening would not
+   * come upon the same place. What it says of its journal can still be read (`peek`).
+   */
+  condemn(): void {
+    if (!this.#db.isOpen) return;
+    try {
+      this.#db.exec('PRAGMA user_version = 0');
+    } catch (error) {
+      throw this.#failure(error);
+    }
   }
 
   close(): void {
@@ -715,6 +748,31 @@ const LSN_MAX = 2 ** 53 - 1;
 const busyTimeoutMs = 10_000;
 const flagSetsKept = 10_000;
 /** Negative = KiB. */
+/** Undefined where there is no file, or it cannot be looked at. */
+function inodeOf(file: string): bigint | undefined {
+  try {
+    return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
+  } catch {
+    // Whoever opens it is told why.
+    return undefined;
+  }
+}
+
+/** Which journal a catalog indexes, and how far. */
+export interface CatalogMeta {
+  readonly journalId: string;
+  readonly appliedLsn: Lsn;
+}
+
+function readMeta(db: DatabaseSync): CatalogMeta {
+  const rows = db.prepare('SELECT key, value FROM meta').all();
+  const meta = new Map(rows.map((row) => [row.key, row.value]));
+  return {
+    journalId: String(meta.get('journal_id')),
+    appliedLsn: Number(meta.get('applied_lsn')) as Lsn,
+  };
+}
+
 const cachePages = -16 * 1024;
 
 /**

@@ -1,8 +1,15 @@
 /** Brings a catalog up to its journal: the missing tail, or all of it in a new file that then takes the old one's place. */
 import { existsSync, renameSync, rmSync } from 'node:fs';
-import { type JournalFrame, JournalReader, type JournalRecord, type Lsn } from '../journal/index.ts';
+import {
+  type FoundJournal,
+  type JournalFrame,
+  JournalReader,
+  type JournalReaderOptions,
+  type JournalRecord,
+  type Lsn,
+} from '../journal/index.ts';
 import { type Clock, crashPoint, hasCode, type Log, type ProgressListener, silentLog } from '../lib/index.ts';
-import { Catalog } from './catalog.ts';
+import { Catalog, type CatalogMeta } from './catalog.ts';
 import { catalogErrors } from './errors.ts';
 import type { CatalogEntry } from './fold.ts';
 import { indexBody } from './index-body.ts';
@@ -89,22 +96,18 @@ export async function openJournal(dir: string, key: Uint8Array | undefined): Pro
 }
 
 /** @throws when the catalog indexes another journal, or knows more than the journal holds */
-export function assertFits(
-  catalog: { readonly journalId: string; readonly appliedLsn: Lsn },
-  reader: JournalReader,
-  dir: string,
-): void {
-  if (catalog.journalId !== reader.journalId) {
+export function assertFits(catalog: CatalogMeta, journal: FoundJournal, dir: string): void {
+  if (catalog.journalId !== journal.journalId) {
     throw catalogErrors.make(
       'CATALOG_OTHER_JOURNAL',
-      `the catalog in ${dir} indexes journal ${catalog.journalId}, the journal there is ${reader.journalId}`,
+      `the catalog in ${dir} indexes journal ${catalog.journalId}, the journal there is ${journal.journalId}`,
     );
   }
-  if (catalog.appliedLsn > reader.committedLsn) {
+  if (catalog.appliedLsn > journal.committedLsn) {
     throw catalogErrors.make(
       'CATALOG_AHEAD_OF_JOURNAL',
-      `the catalog in ${dir} knows commits up to lsn:${catalog.appliedLsn}, its journal ends at lsn:${reader.committedLsn}`,
-      { details: { appliedLsn: catalog.appliedLsn, committedLsn: reader.committedLsn } },
+      `the catalog in ${dir} knows commits up to lsn:${catalog.appliedLsn}, its journal ends at lsn:${journal.committedLsn}`,
+      { details: { appliedLsn: catalog.appliedLsn, committedLsn: journal.committedLsn } },
     );
   }
 }

@@ -1,10 +1,26 @@
 /** Goal: journal and catalog stay in step through commits, restarts and failures. Method: a real vault in a temporary folder. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { test } from 'node:test';
-import { FaultyStorage, localStorage, type MailboxId, type SegmentStorage } from '../journal/index.ts';
+import { type TestContext, test } from 'node:test';
+import {
+  FaultyStorage,
+  type Lsn,
+  localStorage,
+  type MailboxId,
+  type SegmentStorage,
+} from '../journal/index.ts';
 import { hasCode, silentLog, systemClock } from '../lib/index.ts';
 import { Catalog } from './catalog.ts';
 import { rebuildCatalog } from './catch-up.ts';
@@ -370,4 +386,82 @@ test('a vault that is closed in the middle of a large body keeps all that was co
   assert.deepEqual(await again.body(sha256(mail(1))), mail(1));
   assert.equal(again.catalog.countMessages(id).messages, 1);
   await again.close();
+});
+
+/** Every segment's bytes and mode. */
+function segmentsOf(dir: string): Record<string, string> {
+  const { journal } = vaultFiles(dir);
+  return Object.fromEntries(
+    readdirSync(journal).map((name) => {
+      const file = `${journal}/${name}`;
+      return [name, `${statSync(file).mode.toString(8)} ${readFileSync(file, 'hex')}`];
+    }),
+  );
+}
+
+/** A vault of some segments as `kill -9` leaves it: nothing says that its last frames were stored safely. */
+async function killedVault(t: TestContext): Promise<string> {
+  const dir = temporaryFolder(t);
+  const killed = `${dir}-killed`;
+  t.after(() => rmSync(killed, { recursive: true, force: true }));
+  const vault = await openVault(dir, { frameBytes: 2000, segmentBytes: 20_000 });
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX')]);
+  for (let uid = 1; uid <= 30; uid += 1) {
+    await vault.commit([put(vault, id, uid, randomBytes(1500))]);
+    if (uid >= 25 && statSync(lastSegment(dir)).size > 6000) break;
+  }
+  cpSync(dir, killed, { recursive: true, preserveTimestamps: true });
+  await vault.close();
+  for (const name of ['lock.json', 'lock.sqlite']) rmSync(`${killed}/${name}`, { force: true });
+  return killed;
+}
+
+function lastSegment(dir: string): string {
+  const { journal } = vaultFiles(dir);
+  return `${journal}/${readdirSync(journal).sort().at(-1)}`;
+}
+
+test('a journal that lost its end is refused as it was found: no byte is cut, none is added', async (t) => {
+  const losses: Record<string, (dir: string) => void> = {
+    'a bit flipped in the last frame': (dir) => {
+      const bytes = readFileSync(lastSegment(dir));
+      bytes[bytes.length - 100] = (bytes[bytes.length - 100] as number) ^ 1;
+      writeFileSync(lastSegment(dir), bytes);
+    },
+    'the active segment cut': (dir) => truncateSync(lastSegment(dir), statSync(lastSegment(dir)).size - 2500),
+    'the last segment removed': (dir) => rmSync(lastSegment(dir)),
+    'every segment removed': (dir) => {
+      rmSync(vaultFiles(dir).journal, { recursive: true });
+      mkdirSync(vaultFiles(dir).journal);
+    },
+  };
+  for (const [loss, lose] of Object.entries(losses)) {
+    for (const version of ['this', 'another'] as const) {
+      await t.test(`${loss}, with a catalog of ${version} version`, async (t) => {
+        const dir = await killedVault(t);
+        if (version === 'another') {
+          const db = new DatabaseSync(vaultFiles(dir).catalog);
+          db.exec('PRAGMA user_version = 99');
+          db.close();
+        }
+        lose(dir);
+        const before = segmentsOf(dir);
+        for (let attempt = 0; attempt < 2; attempt += 1) {
+          await assert.rejects(openVault(dir), (error) => hasCode(error, 'CATALOG_AHEAD_OF_JOURNAL'));
+          assert.deepEqual(segmentsOf(dir), before);
+        }
+      });
+    }
+  }
+});
+
+test('the journal of another vault is refused as it was found', async (t) => {
+  const [dir, other] = [await killedVault(t), await killedVault(t)];
+  rmSync(vaultFiles(dir).journal, { recursive: true });
+  cpSync(vaultFiles(other).journal, vaultFiles(dir).journal, { recursive: true, preserveTimestamps: true });
+  truncateSync(lastSegment(dir), statSync(lastSegment(dir)).size - 10);
+  const before = segmentsOf(dir);
+  await assert.rejects(openVault(dir), (error) => hasCode(error, 'CATALOG_OTHER_JOURNAL'));
+  assert.deepEqual(segmentsOf(dir), before);
 });

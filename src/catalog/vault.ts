@@ -16,6 +16,7 @@ import {
   type BodyRecord,
   bodyPieces,
   type Committed,
+  type FoundJournal,
   type FrameLocation,
   JournalReader,
   JournalWriter,
@@ -26,9 +27,9 @@ import {
   type SegmentStorage,
   type StepRecord,
 } from '../journal/index.ts';
-import { type Clock, crashPoint, invariant, type Log, type ProgressListener } from '../lib/index.ts';
-import type { Catalog } from './catalog.ts';
-import { openCatalogForWriting } from './catch-up.ts';
+import { type Clock, crashPoint, hasCode, invariant, type Log, type ProgressListener } from '../lib/index.ts';
+import { Catalog, type CatalogMeta } from './catalog.ts';
+import { assertFits, openCatalogForWriting } from './catch-up.ts';
 import { catalogErrors } from './errors.ts';
 import type { CatalogEntry } from './fold.ts';
 import { indexBody } from './index-body.ts';
@@ -110,11 +111,12 @@ export class Vault {
   #closed = false;
   #reopening: Promise<void> | undefined;
 
+  #stopped = Promise.withResolvers<unknown>();
   /**
    * Takes the vault's lock, recovers the journal and brings the catalog up to it (rebuilds it where it is missing, damaged or
    * of another version, and says so in the log).
    * @throws CATALOG_VAULT_MISSING (with `mustExist`), CATALOG_VAULT_LOCKED, CATALOG_VAULT_UNWRITABLE, CATALOG_OTHER_JOURNAL, CATALOG_AHEAD_OF_JOURNAL,
-   * CATALOG_RECORD_INVALID, CATALOG_STORAGE_FAILED, JOURNAL_*; nothing stays locked then.
+   * CATALOG_RECORD_INVALID, CATALOG_STORAGE_FAILED, JOURNAL_*; nothing stays locked then. A journal that does not fit its catalog is as it was.
    */
   static async open(options: VaultOptions): Promise<Vault> {
     if (options.mustExist && !existsSync(vaultFiles(options.dir).journal)) {
@@ -142,7 +144,7 @@ export class Vault {
   async #openParts(): Promise<void> {
     const { clock, log, key, frameBytes, segmentBytes, compressionLevel } = this.#options;
     const keyOption = key ? { key } : {};
-    await refuseEmptiedJournal(this.dir, this.#storage);
+    const known = Catalog.peek(vaultFiles(this.dir).catalog);
     this.#writer = await JournalWriter.open({
       storage: this.#storage,
       clock,
@@ -157,6 +159,7 @@ export class Vault {
     };
     this.#reader = await JournalReader.open({ storage: this.#storage, ...keyOption });
     this.#catalog = await openCatalogForWriting({
+      accept: (found) => refuseUnfit(known, found, this.dir, this.#storage.location),
       dir: this.dir,
       reader: this.#reader,
       clock,
@@ -206,6 +209,11 @@ export class Vault {
     try {
       return this.#put(data);
     } finally {
+  /** Resolves with the error that stops the vault; of a vault that works again it is another promise. */
+  get whenStopped(): Promise<unknown> {
+    return this.#stopped.promise;
+  }
+
       this.#turns.leave();
     }
   }
@@ -512,12 +520,21 @@ function guidKeyOf(account: string, guid: string, size: number): string {
   return `${size} ${account.length} ${account}${guid}`;
 }
 
-/** A catalog beside no journal at all: making a new journal would hide that the old one is gone. */
-async function refuseEmptiedJournal(dir: string, storage: SegmentStorage): Promise<void> {
-  if (!existsSync(vaultFiles(dir).catalog)) return;
-  if ((await storage.list()).length > 0) return;
-  throw catalogErrors.make(
-    'CATALOG_AHEAD_OF_JOURNAL',
-    `vault ${dir} has a catalog but its journal ${storage.location} has no segments`,
-  );
+/** Before recovery cuts a journal's end or makes a segment: what is left of one that was cut is all there is to repair it from. */
+function refuseUnfit(
+  known: CatalogMeta | undefined,
+  found: FoundJournal | undefined,
+  dir: string,
+  location: string,
+): void {
+  // Of a vault that never held a commit nothing can be lost.
+  if (!known || known.appliedLsn === 0) return;
+  if (found) assertFits(known, found, dir);
+  else {
+    // Making a new journal would hide that the old one is gone.
+    throw catalogErrors.make(
+      'CATALOG_AHEAD_OF_JOURNAL',
+      `vault ${dir} has a catalog but its journal ${location} has no segments`,
+    );
+  }
 }

@@ -4,7 +4,7 @@ export { FolderLock, type LockHolder, type LockRefusal } from './folder-lock.ts'
 export { loadKeyFile } from './key-file.ts';
 export { localStorage } from './local-storage.ts';
 export { MemoryStorage } from './memory-storage.ts';
-export type { JournalReaderOptions, JournalWriterOptions } from './options.ts';
+export type { FoundJournal, JournalReaderOptions, JournalWriterOptions } from './options.ts';
 export { type JournalFrame, type JournalInfo, JournalReader, type SegmentInfo } from './reader.ts';
 export {
   type AccountGoneRecord,

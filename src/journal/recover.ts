@@ -3,12 +3,14 @@ import { randomBytes } from 'node:crypto';
 import type { Log } from '../lib/index.ts';
 import { KEY_SALT_BYTES, keyIdOf, segmentKey } from './cipher.ts';
 import { journalErrors, storageError } from './errors.ts';
+import type { FoundJournal } from './options.ts';
 import type { Lsn } from './records.ts';
 import { findTail, judgeStop, readBytes, type Tail } from './scan.ts';
 import {
   encodeSegmentHeader,
   HASH_BYTES,
   JOURNAL_ID_BYTES,
+  journalIdText,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
   segmentName,
@@ -50,18 +52,22 @@ export interface OpenedJournal {
 const REWRITE_BYTES = 4 << 20;
 
 /**
- * @throws JOURNAL_DAMAGED, JOURNAL_SEGMENT_*, JOURNAL_KEY_*, JOURNAL_VERSION_UNKNOWN with nothing changed; JOURNAL_STORAGE_*.
- * May be repeated; a second call finds nothing to do.
+ * @throws JOURNAL_DAMAGED, JOURNAL_SEGMENT_*, JOURNAL_KEY_*, JOURNAL_VERSION_UNKNOWN, and what `accept` throws, with nothing changed;
+ * JOURNAL_STORAGE_*. May be repeated; a second call finds nothing to do.
  */
 export async function recover(
   storage: SegmentStorage,
   key: Uint8Array | undefined,
   log: Log,
+  accept: (found: FoundJournal | undefined) => void = () => {},
 ): Promise<OpenedJournal> {
   const { segments, faults } = await loadSegments(storage, key);
   const last = segments.at(-1);
   if (faults[0]) throw faultError(storage.location, faults[0]);
-  if (!last) return createJournal(storage, key);
+  if (!last) {
+    accept(undefined);
+    return createJournal(storage, key);
+  }
   if (key && !last.header.encryption) {
     throw journalErrors.make(
       'JOURNAL_NOT_ENCRYPTED',
@@ -72,6 +78,7 @@ export async function recover(
   const tail = await findTail(storage, journalId, last);
   const damage = await judgeStop(storage, journalId, last, tail.stop);
   if (damage) throw faultError(storage.location, damage);
+  accept({ journalId: journalIdText(journalId), committedLsn: tail.committedLsn });
 
   try {
     await storage.tidy();

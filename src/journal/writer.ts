@@ -122,14 +122,14 @@ export class JournalWriter {
 
   /**
    * Opens or makes the journal; recovers first (see `recovery`). The caller makes sure that there is one writer per journal.
-   * @throws JOURNAL_DAMAGED, JOURNAL_SEGMENT_*, JOURNAL_KEY_*, JOURNAL_NOT_ENCRYPTED, JOURNAL_VERSION_UNKNOWN: nothing was changed.
+   * @throws JOURNAL_DAMAGED, JOURNAL_SEGMENT_*, JOURNAL_KEY_*, JOURNAL_NOT_ENCRYPTED, JOURNAL_VERSION_UNKNOWN, and what `accept` throws: nothing was changed.
    * @throws JOURNAL_STORAGE_FULL, JOURNAL_STORAGE_FAILED: may be repeated.
    */
   static async open(options: JournalWriterOptions): Promise<JournalWriter> {
     const storage = storageOf(options.storage);
     const key = checkKey(options.key);
     try {
-      return new JournalWriter(options, storage, await recover(storage, key, options.log));
+      return new JournalWriter(options, storage, await recover(storage, key, options.log, options.accept));
     } catch (error) {
       await closeQuietly(storage, options.log);
       throw error;
