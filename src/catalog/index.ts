@@ -19,3 +19,4 @@ export { type BodyIdentity, Vault, type VaultOptions } from './vault.ts';
 export { vaultFiles } from './vault-files.ts';
 export { VaultLock } from './vault-lock.ts';
 export { VaultReader, type VaultReaderOptions } from './vault-reader.ts';
+export { type VaultVerifyReport, verifyVault } from './verify-vault.ts';

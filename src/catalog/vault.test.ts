@@ -28,6 +28,7 @@ import { dumpTables, mailboxRecord, sha256, temporaryFolder } from './testing.ts
 import { Vault, type VaultOptions } from './vault.ts';
 import { vaultFiles } from './vault-files.ts';
 import { VaultReader } from './vault-reader.ts';
+import { verifyVault } from './verify-vault.ts';
 
 const clock = systemClock;
 const box = (id: number) => id as MailboxId;
@@ -464,4 +465,56 @@ test('the journal of another vault is refused as it was found', async (t) => {
   const before = segmentsOf(dir);
   await assert.rejects(openVault(dir), (error) => hasCode(error, 'CATALOG_OTHER_JOURNAL'));
   assert.deepEqual(segmentsOf(dir), before);
+});
+
+test('verify names a committed end that is gone, which only the catalog remembers', async (t) => {
+  const dir = await killedVault(t);
+  const { journal } = vaultFiles(dir);
+  const whole = await verifyVault({ journal });
+  assert.deepEqual(whole.faults, []);
+  truncateSync(lastSegment(dir), statSync(lastSegment(dir)).size - 2500);
+  const before = segmentsOf(dir);
+  const cut = await verifyVault({ journal });
+  assert.deepEqual(
+    [cut.ok, cut.faults.map(({ code, what }) => [code, what.includes(`lsn:${whole.committedLsn}`)])],
+    [false, [['CATALOG_AHEAD_OF_JOURNAL', true]]],
+  );
+  assert.equal(cut.faults[0]?.lsn, cut.committedLsn);
+  rmSync(lastSegment(dir));
+  assert.deepEqual(
+    (await verifyVault({ journal })).faults.map(({ code }) => code),
+    ['CATALOG_AHEAD_OF_JOURNAL'],
+  );
+  assert.ok(Object.keys(segmentsOf(dir)).length < Object.keys(before).length, 'it made no segment anew');
+  const other = await killedVault(t);
+  rmSync(journal, { recursive: true });
+  cpSync(vaultFiles(other).journal, journal, { recursive: true });
+  assert.deepEqual(
+    (await verifyVault({ journal })).faults.map(({ code }) => code),
+    ['CATALOG_OTHER_JOURNAL'],
+  );
+  rmSync(vaultFiles(dir).catalog);
+  assert.equal(
+    (await verifyVault({ journal })).ok,
+    true,
+    'without a catalog nothing contradicts the journal',
+  );
+});
+
+test('verify beside a writer takes what is added meanwhile for no fault', async (t) => {
+  const dir = temporaryFolder(t);
+  const vault = await openVault(dir);
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX')]);
+  let uid = 0;
+  let writing = true;
+  const writes = (async () => {
+    while (writing) await vault.commit([put(vault, id, ++uid, mail(uid))]);
+  })();
+  for (let round = 0; round < 10; round += 1) {
+    assert.deepEqual((await verifyVault({ journal: vaultFiles(dir).journal })).faults, []);
+  }
+  writing = false;
+  await writes;
+  await vault.close();
 });

@@ -35,6 +35,8 @@ export interface VerifyReport {
   /** Last commit found, 0 when there is none. */
   readonly committedLsn: Lsn;
   readonly committedTime: number;
+  /** Where that commit's frame ends; the start of the first segment when there is none. */
+  readonly end: { readonly segment: string; readonly offset: number };
 }
 
 /**
@@ -71,12 +73,14 @@ class Verification {
   #lastTime = 0;
   readonly #counts = { frames: 0, records: 0, commits: 0, bodies: 0, rawBytes: 0, bodyBytes: 0 };
   #committedLsn = 0 as Lsn;
+  #end: VerifyReport['end'];
 
   constructor(storage: SegmentStorage, segments: readonly Segment[], faults: readonly Fault[]) {
     this.#storage = storage;
     this.#segments = segments;
     this.#journalId = commonJournalId(segments);
     this.#faults = [...faults];
+    this.#end = { segment: segments[0]?.name ?? '', offset: 0 };
   }
 
   async run(onProgress: (progress: VerifyProgress) => void): Promise<VerifyReport> {
@@ -106,6 +110,7 @@ class Verification {
       ...this.#counts,
       committedLsn: this.#committedLsn,
       committedTime: this.#lastTime,
+      end: this.#end,
     };
   }
 
@@ -214,6 +219,7 @@ class Verification {
     }
     this.#lastTime = time;
     this.#committedLsn = lsn;
+    this.#end = { segment: segment.name, offset: stored.offset + stored.length };
   }
 
   #fault(segment: Segment, offset: number, lsn: Lsn, what: string): void {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { verifyJournal } from '../../journal/index.ts';
+import { verifyVault } from '../../catalog/index.ts';
 import { defineOperation } from '../operation.ts';
 import { journalInput, journalPlace } from './journal-place.ts';
 import { count, lsn } from './shapes.ts';
@@ -45,7 +45,13 @@ export const journalVerify = defineOperation({
   sentence: (input) => `verified the journal ${input.dir}`,
   outcome: (output) => (output.ok ? 'done' : 'failed'),
   async handler(core, input, context) {
-    const { committedTime, ...report } = await verifyJournal(await journalPlace(core, input), (progress) => {
+    const { storage, key } = await journalPlace(core, input);
+    const place = { journal: storage, log: core.log, ...(key ? { key } : {}) };
+    const {
+      committedTime,
+      end: _,
+      ...report
+    } = await verifyVault(place, (progress) => {
       context.signal.throwIfAborted();
       context.progress({ phase: 'verify', bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal });
     });
