@@ -54,9 +54,15 @@ export class Catalog {
   #fold: Fold | undefined;
   #appliedLsn: Lsn;
   readonly #readOnly: boolean;
+  readonly #file: string;
+  readonly #inode: bigint | undefined;
+  /** Called whenever SQLite says that it cannot read the catalog, before that is thrown. Must not throw. */
+  onDamage: (error: UnderstudyError) => void = () => {};
 
-  private constructor(db: DatabaseSync, readOnly: boolean) {
+  private constructor(db: DatabaseSync, file: string, inode: bigint | undefined, readOnly: boolean) {
     this.#db = db;
+    this.#file = file;
+    this.#inode = inode;
     this.#readOnly = readOnly;
     const { journalId, appliedLsn } = readMeta(db);
     this.journalId = journalId;
@@ -93,7 +99,7 @@ export class Catalog {
       for (const sql of migrations) db.exec(sql);
       db.prepare(`INSERT INTO meta (key, value) VALUES ('journal_id', ?), ('applied_lsn', 0)`).run(journalId);
       db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
-      return new Catalog(db, false);
+      return new Catalog(db, file, inodeOf(file), false);
     } catch (error) {
       db?.close();
       throw sqliteFailure(error, file);
@@ -105,6 +111,8 @@ export class Catalog {
     const readOnly = options.readOnly ?? false;
     let db: DatabaseSync | undefined;
     try {
+      // Asked first: a file that takes its place just now makes this one look replaced, never the other way round.
+      const inode = inodeOf(file);
       db = new DatabaseSync(file, { readOnly, timeout: busyTimeoutMs });
       const version = Number(db.prepare('PRAGMA user_version').get()?.user_version);
       if (version !== SCHEMA_VERSION) {
@@ -115,7 +123,7 @@ export class Catalog {
       }
       if (readOnly) db.exec(`PRAGMA cache_size = ${cachePages}`);
       else setPragmas(db);
-      return new Catalog(db, readOnly);
+      return new Catalog(db, file, inode, readOnly);
     } catch (error) {
       db?.close();
       throw sqliteFailure(error, file);
@@ -129,19 +137,33 @@ export class Catalog {
     return this.#appliedLsn;
   }
 
+  /** Whether the file was removed, or another one is in its place: what is open here is seen by nobody else then. */
+  get isReplaced(): boolean {
+    return inodeOf(this.#file) !== this.#inode;
+  }
+
   /** Applies journal entries in one transaction: `Fold.apply`. Errors: CATALOG_RECORD_INVALID, CATALOG_STORAGE_FAILED, CATALOG_DAMAGED. */
   apply(entries: Iterable<CatalogEntry>, frames: Iterable<FrameRow> = []): void {
     try {
       this.#fold ??= new Fold(this.#db);
       this.#appliedLsn = this.#fold.apply(this.#appliedLsn, entries, frames);
     } catch (error) {
-      throw sqliteFailure(error, this.#db.location() ?? 'catalog');
+      throw this.#failure(error);
     }
   }
 
   /** Accounts that live at `at` (default now), by name. */
   accounts(at?: Lsn): AccountRow[] {
     return this.#accountRows(at, undefined);
+  }
+
+  /** Their names alone, at a fraction of the cost. */
+  accountNames(at?: Lsn): string[] {
+    return this.#all(
+      `SELECT a.name FROM account a JOIN account_life l ON l.account_id = a.id
+         AND l.from_lsn <= :at AND (l.to_lsn IS NULL OR l.to_lsn > :at) ORDER BY a.name`,
+      { at: this.#commitAt(at) },
+    ).map(({ name }) => name as string);
   }
 
   /** The account as of `at`; undefined when it does not live then. */
@@ -173,13 +195,14 @@ export class Catalog {
   }
 
   #accountTotals(accountId: number, at: Lsn | undefined) {
-    if (at === undefined) {
-      const row = this.#get(
-        `SELECT count(DISTINCT m.id) AS mailboxes, coalesce(sum(b.alive), 0) AS messages, coalesce(sum(b.bytes), 0) AS bytes
-         FROM mailbox m LEFT JOIN message_block b ON b.mailbox_id = m.id
-         WHERE m.account_id = ? AND m.to_lsn IS NULL`,
-        [accountId],
-      ) as Row;
+    const row = this.#get(
+      `SELECT count(DISTINCT m.id) AS mailboxes, coalesce(sum(b.alive), 0) AS messages, coalesce(sum(b.bytes), 0) AS bytes,
+         ${lastCommitLsn} AS now
+       FROM mailbox m LEFT JOIN message_block b ON b.mailbox_id = m.id
+       WHERE m.account_id = ? AND m.to_lsn IS NULL`,
+      [accountId],
+    ) as Row;
+    if (!isPast(at, row)) {
       return {
         mailboxCount: row.mailboxes as number,
         messageCount: row.messages as number,
@@ -370,6 +393,10 @@ export class Catalog {
    * could not get its UID any more.
    */
   uidNextAt(mailboxId: MailboxId, at: Lsn): number {
+    const present = this.#get(`SELECT uid_next, ${lastCommitLsn} AS now FROM position WHERE mailbox_id = ?`, [
+      mailboxId,
+    ]);
+    if (present && !isPast(at, present)) return present.uid_next as number;
     const row = this.#get(
       `SELECT min(coalesce((SELECT min(uid) FROM message WHERE mailbox_id = :id AND from_lsn > :at
            AND uid > coalesce((SELECT max(uid) FROM message WHERE mailbox_id = :id AND from_lsn <= :at), 0)), p.uid_next),
@@ -414,13 +441,14 @@ export class Catalog {
   countMessages(mailboxId: MailboxId, at?: Lsn): { readonly messages: number; readonly bytes: number } {
     const commit = this.#commitAt(at);
     if (!this.#livesAt(mailboxId, commit)) return { messages: 0, bytes: 0 };
-    if (at !== undefined) return this.#pastTotals(mailboxId, commit);
     const row = this.#get(
-      `SELECT coalesce(sum(alive), 0) AS messages, coalesce(sum(bytes), 0) AS bytes FROM message_block WHERE mailbox_id = ?`,
+      `SELECT coalesce(sum(alive), 0) AS messages, coalesce(sum(bytes), 0) AS bytes, ${lastCommitLsn} AS now
+       FROM message_block WHERE mailbox_id = ?`,
       [mailboxId],
     ) as Row;
     return { messages: row.messages as number, bytes: row.bytes as number };
   }
+    if (isPast(at, row)) return this.#pastTotals(mailboxId, commit);
 
   /** Where a body is a message at `at`: a search hit's places. */
   placesOfBody(bodyLsn: Lsn, at?: Lsn): { readonly mailboxId: MailboxId; readonly uid: number }[] {
@@ -684,13 +712,27 @@ export class Catalog {
   }
 
   #get(sql: string, values: SQLInputValue[] | Row): Row | undefined {
-    const statement = this.#statement(sql);
-    return (Array.isArray(values) ? statement.get(...values) : statement.get(values)) as Row | undefined;
+    try {
+      const statement = this.#statement(sql);
+      return (Array.isArray(values) ? statement.get(...values) : statement.get(values)) as Row | undefined;
+    } catch (error) {
+      throw this.#failure(error);
+    }
   }
 
   #all(sql: string, values: SQLInputValue[] | Row): Row[] {
-    const statement = this.#statement(sql);
-    return (Array.isArray(values) ? statement.all(...values) : statement.all(values)) as Row[];
+    try {
+      const statement = this.#statement(sql);
+      return (Array.isArray(values) ? statement.all(...values) : statement.all(values)) as Row[];
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  #failure(error: unknown): unknown {
+    const failure = sqliteFailure(error, this.#file);
+    if (hasCode(failure, 'CATALOG_DAMAGED')) this.onDamage(failure);
+    return failure;
   }
 
   #statement(sql: string): StatementSync {
@@ -706,6 +748,31 @@ export class Catalog {
 
 export interface Commit {
   readonly lsn: Lsn;
+/** Undefined where there is no file, or it cannot be looked at. */
+function inodeOf(file: string): bigint | undefined {
+  try {
+    return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
+  } catch {
+    // Whoever opens it is told why.
+    return undefined;
+  }
+}
+
+/** Which journal a catalog indexes, and how far. */
+export interface CatalogMeta {
+  readonly journalId: string;
+  readonly appliedLsn: Lsn;
+}
+
+function readMeta(db: DatabaseSync): CatalogMeta {
+  const rows = db.prepare('SELECT key, value FROM meta').all();
+  const meta = new Map(rows.map((row) => [row.key, row.value]));
+  return {
+    journalId: String(meta.get('journal_id')),
+    appliedLsn: Number(meta.get('applied_lsn')) as Lsn,
+  };
+}
+
   /** Wall time in ms. */
   readonly time: number;
 }
@@ -748,31 +815,6 @@ const LSN_MAX = 2 ** 53 - 1;
 const busyTimeoutMs = 10_000;
 const flagSetsKept = 10_000;
 /** Negative = KiB. */
-/** Undefined where there is no file, or it cannot be looked at. */
-function inodeOf(file: string): bigint | undefined {
-  try {
-    return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
-  } catch {
-    // Whoever opens it is told why.
-    return undefined;
-  }
-}
-
-/** Which journal a catalog indexes, and how far. */
-export interface CatalogMeta {
-  readonly journalId: string;
-  readonly appliedLsn: Lsn;
-}
-
-function readMeta(db: DatabaseSync): CatalogMeta {
-  const rows = db.prepare('SELECT key, value FROM meta').all();
-  const meta = new Map(rows.map((row) => [row.key, row.value]));
-  return {
-    journalId: String(meta.get('journal_id')),
-    appliedLsn: Number(meta.get('applied_lsn')) as Lsn,
-  };
-}
-
 const cachePages = -16 * 1024;
 
 /**
@@ -788,6 +830,13 @@ function setPragmas(db: DatabaseSync): void {
 
 const accountSelect = `SELECT a.id, a.name,
     (SELECT min(from_lsn) FROM account_life WHERE account_id = a.id) AS first,
+const lastCommitLsn = '(SELECT max(lsn) FROM commits)';
+
+/** What a statement tells of now is right for `at` too where, as of the same statement, nothing was committed after it. */
+function isPast(at: Lsn | undefined, { now }: Row): boolean {
+  return at !== undefined && at < ((now ?? 0) as number);
+}
+
     (SELECT max(coalesce(to_lsn, ${LSN_MAX})) FROM account_life WHERE account_id = a.id) AS gone
   FROM account a`;
 

@@ -36,22 +36,24 @@ export async function openCatalogForWriting(options: CatchUpOptions): Promise<Ca
     if (reader.committedLsn > 0) log.warn({ vault: dir }, 'catalog is missing: building it from the journal');
     return build(options);
   }
-  let catalog: Catalog;
+  let catalog: Catalog | undefined;
   try {
     catalog = Catalog.open(file);
+    // One that knows no commit is what a first start left; of which journal does not matter.
+    if (catalog.appliedLsn > 0 || catalog.journalId === reader.journalId) {
+      assertFits(catalog, reader, dir);
+      await foldTail(catalog, options);
+      // What a vault asks first: damage that this meets is found while the catalog can still be built anew.
+      catalog.lastMailboxId();
+      return catalog;
+    }
+    catalog.close();
   } catch (error) {
+    catalog?.close();
     if (!hasCode(error, 'CATALOG_SCHEMA_OTHER') && !hasCode(error, 'CATALOG_DAMAGED')) throw error;
     log.warn({ vault: dir, err: error }, 'catalog cannot be used: building it anew from the journal');
-    return build(options);
   }
-  try {
-    assertFits(catalog, reader, dir);
-    await foldTail(catalog, options);
-    return catalog;
-  } catch (error) {
-    catalog.close();
-    throw error;
-  }
+  return build(options);
 }
 
 /**
@@ -114,35 +116,48 @@ export function assertFits(catalog: CatalogMeta, journal: FoundJournal, dir: str
 
 async function build(options: CatchUpOptions): Promise<Catalog> {
   const files = vaultFiles(options.dir);
-  const catalog = openHalfBuilt(files.rebuilding, options);
+  const begun = openHalfBuilt(files.rebuilding, options);
+  try {
+    await fill(begun ?? createAnew(files.rebuilding, options), options);
+  } catch (error) {
+    if (!begun || !hasCode(error, 'CATALOG_DAMAGED')) throw error;
+    options.log.warn({ vault: options.dir, err: error }, 'a half-built catalog is damaged: starting again');
+    await fill(createAnew(files.rebuilding, options), options);
+  }
+  crashPoint('catalog.rebuild.before-rename');
+  // Its write-ahead log goes with the old file: SQLite would play it into the new one.
+  removeDatabase(files.catalog);
+  crashPoint('catalog.rebuild.between');
+  renameSync(files.rebuilding, files.catalog);
+  return Catalog.open(files.catalog);
+}
+
+async function fill(catalog: Catalog, options: CatchUpOptions): Promise<void> {
   try {
     await foldTail(catalog, options);
     catalog.checkpointFile();
   } finally {
     catalog.close();
   }
-  crashPoint('catalog.rebuild.before-rename');
-  // Its write-ahead log goes with the old file: SQLite would play it into the new one.
-  for (const suffix of ['', '-wal', '-shm']) rmSync(files.catalog + suffix, { force: true });
-  crashPoint('catalog.rebuild.between');
-  renameSync(files.rebuilding, files.catalog);
-  return Catalog.open(files.catalog);
 }
 
-/** What an interrupted build left, where it can be gone on with; else an empty catalog. */
-function openHalfBuilt(file: string, { dir, reader, log }: CatchUpOptions): Catalog {
-  if (existsSync(file)) {
-    let catalog: Catalog | undefined;
-    try {
-      catalog = Catalog.open(file);
-      assertFits(catalog, reader, dir);
-      return catalog;
-    } catch (error) {
-      catalog?.close();
-      log.info({ vault: dir, err: error }, 'a half-built catalog cannot be used: starting again');
-    }
+/** What an interrupted build left, where it can be gone on with. */
+function openHalfBuilt(file: string, { dir, reader, log }: CatchUpOptions): Catalog | undefined {
+  if (!existsSync(file)) return undefined;
+  let catalog: Catalog | undefined;
+  try {
+    catalog = Catalog.open(file);
+    assertFits(catalog, reader, dir);
+    return catalog;
+  } catch (error) {
+    catalog?.close();
+    log.info({ vault: dir, err: error }, 'a half-built catalog cannot be used: starting again');
+    return undefined;
   }
-  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+}
+
+function createAnew(file: string, { reader }: CatchUpOptions): Catalog {
+  removeDatabase(file);
   return Catalog.create(file, reader.journalId);
 }
 
@@ -152,6 +167,10 @@ const batchEntriesMax = 50_000;
 
 /** Applies what the journal has and the catalog has not. An abort leaves the catalog whole and shorter. */
 export async function foldTail(catalog: Catalog, options: CatchUpOptions): Promise<void> {
+function removeDatabase(file: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+}
+
   const { reader, clock, onProgress, signal } = options;
   const startMs = clock.monotonicMs();
   const startLsn = catalog.appliedLsn;

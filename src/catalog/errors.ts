@@ -86,6 +86,19 @@ export const catalogErrors = defineErrors({
     remedy:
       'Make space on the file system of dataDir, or repair it; the catalog is brought up to date by itself then',
   },
+  CATALOG_REPLACED: {
+    kind: 'failed',
+    retry: 'later',
+    summary: 'The file of a catalog was removed or replaced while a vault had it open.',
+    remedy:
+      'Nothing: the service opens the vault again, and what is missing is built from the journal. Leave the files of a vault alone while it is in use',
+  },
+  CATALOG_BEING_BUILT: {
+    kind: 'refused',
+    retry: 'later',
+    summary: 'The catalog lacks the newest commits, and whoever has the vault is still to add them.',
+    remedy: 'Ask again in a while; understudy status shows what the service does with the vault',
+  },
   CATALOG_VAULT_STOPPED: {
     kind: 'failed',
     retry: 'later',

@@ -467,6 +467,111 @@ test('the journal of another vault is refused as it was found', async (t) => {
   assert.deepEqual(segmentsOf(dir), before);
 });
 
+test('a catalog that never knew a commit stands in no journal’s way', async (t) => {
+  const dir = temporaryFolder(t);
+  await (await openVault(dir)).close();
+  rmSync(vaultFiles(dir).journal, { recursive: true });
+  const vault = await openVault(dir);
+  await vault.commit([{ t: 'account', account: 'alice' }]);
+  assert.equal(vault.catalog.journalId, vault.journalId);
+  await vault.close();
+});
+
+test('a catalog with a damaged page is named, stops the vault, and is built anew by the next opening', async (t) => {
+  const dir = temporaryFolder(t);
+  const files = vaultFiles(dir);
+  const vault = await openVault(dir);
+  const ids = [vault.nextMailboxId(), vault.nextMailboxId()] as const;
+  await vault.commit(ids.map((id) => mailboxRecord(id, 'alice', `box ${id}`)));
+  for (let uid = 1; uid <= 150; uid += 1) {
+    await vault.commit(ids.map((id) => put(vault, id, uid, mail(uid * 2 + id))));
+  }
+  await vault.close();
+  const whole = dumpTables(files.catalog);
+  const sound = readFileSync(files.catalog);
+  const pageBytes = 4096;
+  const ends = { unharmed: 0, builtAtOnce: 0, builtAfterStop: 0 };
+  for (let page = 1; page < sound.length / pageBytes; page += 1) {
+    writeFileSync(files.catalog, Buffer.from(sound).fill(0xa5, page * pageBytes, (page + 1) * pageBytes));
+    for (const suffix of ['-wal', '-shm']) rmSync(files.catalog + suffix, { force: true });
+    const { ino } = statSync(files.catalog);
+    let opened = await openVault(dir);
+    const rebuilt = statSync(files.catalog).ino !== ino;
+    try {
+      for (const id of ids) opened.catalog.messages(id);
+      opened.catalog.accounts();
+      opened.catalog.removals();
+      opened.hasBody(sha256(mail(7)));
+      opened.bodyByGuid('alice', 'g7', mail(14 + ids[0]).length);
+      opened.catalog.commitAtTime(clock.wallMs());
+      opened.catalog.frameOf(100 as Lsn);
+      ends[rebuilt ? 'builtAtOnce' : 'unharmed'] += 1;
+      await opened.close();
+      if (!rebuilt) continue;
+    } catch (error) {
+      assert.ok(hasCode(error, 'CATALOG_DAMAGED'), String(error));
+      assert.ok(
+        hasCode(opened.failure, 'CATALOG_DAMAGED'),
+        'the vault stops, so that its host opens it again',
+      );
+      assert.equal(await opened.whenStopped, opened.failure);
+      await opened.close();
+      opened = await openVault(dir);
+      await opened.close();
+      ends.builtAfterStop += 1;
+    }
+    assert.deepEqual(dumpTables(files.catalog), whole);
+  }
+  assert.ok(ends.builtAtOnce > 0 && ends.builtAfterStop > 0, JSON.stringify(ends));
+});
+
+test('a half-built catalog that is damaged is begun again', async (t) => {
+  const dir = temporaryFolder(t);
+  const files = vaultFiles(dir);
+  const vault = await openVault(dir);
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX')]);
+  for (let uid = 1; uid <= 20; uid += 1) await vault.commit([put(vault, id, uid, mail(uid))]);
+  await vault.close();
+  const half = readFileSync(files.catalog);
+  const again = await openVault(dir);
+  for (let uid = 21; uid <= 40; uid += 1) await again.commit([put(again, id, uid, mail(uid))]);
+  await again.close();
+  const whole = dumpTables(files.catalog);
+  for (let page = 1; page < half.length / 4096; page += 1) {
+    writeFileSync(files.rebuilding, Buffer.from(half).fill(0xa5, page * 4096, (page + 1) * 4096));
+    rmSync(files.catalog);
+    // Damage that the rest of the building does not come upon is found by whoever does.
+    await (await openVault(dir)).close();
+  }
+  rmSync(files.catalog);
+  await (await openVault(dir)).close();
+  assert.deepEqual(dumpTables(files.catalog), whole);
+});
+
+test('a catalog that is removed under a vault stops it, and is there again, whole, when it works again', async (t) => {
+  const dir = temporaryFolder(t);
+  const vault = await openVault(dir);
+  const id = vault.nextMailboxId();
+  await vault.commit([mailboxRecord(id, 'alice', 'INBOX'), put(vault, id, 1, mail(1))]);
+  rmSync(vaultFiles(dir).catalog);
+  await vault.commit([put(vault, id, 2, mail(2))]);
+  const failure = await vault.whenStopped;
+  assert.ok(hasCode(failure, 'CATALOG_REPLACED'), String(failure));
+  await assert.rejects(vault.commit([{ t: 'account', account: 'bob' }]), (error) =>
+    hasCode(error, 'CATALOG_REPLACED'),
+  );
+  await vault.reopen();
+  await vault.commit([put(vault, id, 3, mail(3))]);
+  const reader = await VaultReader.open({ dir, clock });
+  assert.deepEqual(
+    reader.catalog.messages(id).map(({ uid }) => uid),
+    [1, 2, 3],
+  );
+  await reader.close();
+  await vault.close();
+});
+
 test('verify names a committed end that is gone, which only the catalog remembers', async (t) => {
   const dir = await killedVault(t);
   const { journal } = vaultFiles(dir);

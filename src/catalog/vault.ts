@@ -3,7 +3,7 @@
  *
  * States
  *   open      after `open`, and after a `reopen` that worked. Leaves by a storage error (to stopped) or `close` (to closed).
- *   stopped   a journal write or a catalog write failed. Commits that were durable before are in the journal; all others were
+ *   stopped   a journal write or a catalog write failed, or the catalog is damaged or was removed. Commits that were durable before are in the journal; all others were
  *             rejected with that error, and what waited for them is dropped. Every call but `reopen` and `close` rejects with it.
  *   closed    after `close`.
  *
@@ -11,7 +11,7 @@
  * All steps that become durable together are applied in one SQLite transaction.
  */
 import { hash as digest } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, unwatchFile, watchFile } from 'node:fs';
 import {
   type BodyRecord,
   bodyPieces,
@@ -57,6 +57,9 @@ export interface VaultOptions {
   readonly segmentBytes?: number;
   readonly compressionLevel?: number;
 }
+
+/** How often it is looked whether the catalog's file is still the one that is open: one `stat`, off this thread. */
+const CATALOG_LOOK_MS = 1_000;
 
 /** What a message's bytes are known by. */
 export interface BodyIdentity {
@@ -108,10 +111,17 @@ export class Vault {
   #applyScheduled = false;
   #nextMailboxId = 1;
   #failure: unknown;
+  #stopped = Promise.withResolvers<unknown>();
   #closed = false;
   #reopening: Promise<void> | undefined;
+  /** Of a catalog that was removed readers see nothing, and commits would go where nobody finds them. */
+  readonly #onCatalogFile = () => {
+    if (!this.#catalog.isReplaced) return;
+    this.#stop(
+      catalogErrors.make('CATALOG_REPLACED', `the catalog of vault ${this.dir} was removed or replaced`),
+    );
+  };
 
-  #stopped = Promise.withResolvers<unknown>();
   /**
    * Takes the vault's lock, recovers the journal and brings the catalog up to it (rebuilds it where it is missing, damaged or
    * of another version, and says so in the log).
@@ -149,6 +159,7 @@ export class Vault {
       storage: this.#storage,
       clock,
       log,
+      accept: (found) => refuseUnfit(known, found, this.dir, this.#storage.location),
       ...keyOption,
       ...(frameBytes === undefined ? {} : { frameBytes }),
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
@@ -159,13 +170,18 @@ export class Vault {
     };
     this.#reader = await JournalReader.open({ storage: this.#storage, ...keyOption });
     this.#catalog = await openCatalogForWriting({
-      accept: (found) => refuseUnfit(known, found, this.dir, this.#storage.location),
       dir: this.dir,
       reader: this.#reader,
       clock,
       log,
       ...(this.#options.onProgress ? { onProgress: this.#options.onProgress } : {}),
     });
+    this.#catalog.onDamage = (error) => this.#stop(error);
+    watchFile(
+      vaultFiles(this.dir).catalog,
+      { persistent: false, interval: CATALOG_LOOK_MS },
+      this.#onCatalogFile,
+    );
     this.#seen = this.#writer.lastLsn === 0 ? new SeenBodies() : undefined;
     this.#nextMailboxId = Math.max(this.#nextMailboxId, this.#catalog.lastMailboxId() + 1);
   }
@@ -193,6 +209,11 @@ export class Vault {
     return this.#failure;
   }
 
+  /** Resolves with the error that stops the vault; of a vault that works again it is another promise. */
+  get whenStopped(): Promise<unknown> {
+    return this.#stopped.promise;
+  }
+
   /** Entries appended and not yet in the catalog: a queue depth for metrics. */
   get pendingEntries(): number {
     return this.#pending.length;
@@ -209,11 +230,6 @@ export class Vault {
     try {
       return this.#put(data);
     } finally {
-  /** Resolves with the error that stops the vault; of a vault that works again it is another promise. */
-  get whenStopped(): Promise<unknown> {
-    return this.#stopped.promise;
-  }
-
       this.#turns.leave();
     }
   }
@@ -444,6 +460,7 @@ export class Vault {
     this.#failure = error;
     this.#applyDurable();
     this.#dropPending();
+    this.#stopped.resolve(error);
     this.#options.log.error({ vault: this.dir, err: error }, 'vault stopped');
   }
 
@@ -474,6 +491,7 @@ export class Vault {
     this.#dropPending();
     await this.#openParts();
     this.#failure = undefined;
+    this.#stopped = Promise.withResolvers();
     this.#options.log.info({ vault: this.dir, committedLsn: this.committedLsn }, 'vault works again');
   }
 
@@ -503,6 +521,22 @@ export class Vault {
   async #closeParts(): Promise<void> {
     await this.#writer?.close();
     await this.#reader?.close();
+    this.#closeCatalog();
+  }
+
+  #closeCatalog(): void {
+    unwatchFile(vaultFiles(this.dir).catalog, this.#onCatalogFile);
+    if (hasCode(this.#failure, 'CATALOG_DAMAGED')) {
+      try {
+        this.#catalog?.condemn();
+      } catch (error) {
+        // Then it is so damaged that the next opening cannot overlook it.
+        this.#options.log.warn(
+          { vault: this.dir, err: error },
+          'damaged catalog could not be marked as such',
+        );
+      }
+    }
     this.#catalog?.close();
   }
 
