@@ -157,15 +157,6 @@ export class Catalog {
     return this.#accountRows(at, undefined);
   }
 
-  /** Their names alone, at a fraction of the cost. */
-  accountNames(at?: Lsn): string[] {
-    return this.#all(
-      `SELECT a.name FROM account a JOIN account_life l ON l.account_id = a.id
-         AND l.from_lsn <= :at AND (l.to_lsn IS NULL OR l.to_lsn > :at) ORDER BY a.name`,
-      { at: this.#commitAt(at) },
-    ).map(({ name }) => name as string);
-  }
-
   /** The account as of `at`; undefined when it does not live then. */
   account(name: string, at?: Lsn): AccountRow | undefined {
     return this.#accountRows(at, name)[0];
@@ -195,14 +186,13 @@ export class Catalog {
   }
 
   #accountTotals(accountId: number, at: Lsn | undefined) {
-    const row = this.#get(
-      `SELECT count(DISTINCT m.id) AS mailboxes, coalesce(sum(b.alive), 0) AS messages, coalesce(sum(b.bytes), 0) AS bytes,
-         ${lastCommitLsn} AS now
-       FROM mailbox m LEFT JOIN message_block b ON b.mailbox_id = m.id
-       WHERE m.account_id = ? AND m.to_lsn IS NULL`,
-      [accountId],
-    ) as Row;
-    if (!isPast(at, row)) {
+    if (at === undefined) {
+      const row = this.#get(
+        `SELECT count(DISTINCT m.id) AS mailboxes, coalesce(sum(b.alive), 0) AS messages, coalesce(sum(b.bytes), 0) AS bytes
+         FROM mailbox m LEFT JOIN message_block b ON b.mailbox_id = m.id
+         WHERE m.account_id = ? AND m.to_lsn IS NULL`,
+        [accountId],
+      ) as Row;
       return {
         mailboxCount: row.mailboxes as number,
         messageCount: row.messages as number,
@@ -393,10 +383,6 @@ export class Catalog {
    * could not get its UID any more.
    */
   uidNextAt(mailboxId: MailboxId, at: Lsn): number {
-    const present = this.#get(`SELECT uid_next, ${lastCommitLsn} AS now FROM position WHERE mailbox_id = ?`, [
-      mailboxId,
-    ]);
-    if (present && !isPast(at, present)) return present.uid_next as number;
     const row = this.#get(
       `SELECT min(coalesce((SELECT min(uid) FROM message WHERE mailbox_id = :id AND from_lsn > :at
            AND uid > coalesce((SELECT max(uid) FROM message WHERE mailbox_id = :id AND from_lsn <= :at), 0)), p.uid_next),
@@ -441,14 +427,13 @@ export class Catalog {
   countMessages(mailboxId: MailboxId, at?: Lsn): { readonly messages: number; readonly bytes: number } {
     const commit = this.#commitAt(at);
     if (!this.#livesAt(mailboxId, commit)) return { messages: 0, bytes: 0 };
+    if (at !== undefined) return this.#pastTotals(mailboxId, commit);
     const row = this.#get(
-      `SELECT coalesce(sum(alive), 0) AS messages, coalesce(sum(bytes), 0) AS bytes, ${lastCommitLsn} AS now
-       FROM message_block WHERE mailbox_id = ?`,
+      `SELECT coalesce(sum(alive), 0) AS messages, coalesce(sum(bytes), 0) AS bytes FROM message_block WHERE mailbox_id = ?`,
       [mailboxId],
     ) as Row;
     return { messages: row.messages as number, bytes: row.bytes as number };
   }
-    if (isPast(at, row)) return this.#pastTotals(mailboxId, commit);
 
   /** Where a body is a message at `at`: a search hit's places. */
   placesOfBody(bodyLsn: Lsn, at?: Lsn): { readonly mailboxId: MailboxId; readonly uid: number }[] {
@@ -746,8 +731,6 @@ export class Catalog {
   }
 }
 
-export interface Commit {
-  readonly lsn: Lsn;
 /** Undefined where there is no file, or it cannot be looked at. */
 function inodeOf(file: string): bigint | undefined {
   try {
@@ -773,6 +756,8 @@ function readMeta(db: DatabaseSync): CatalogMeta {
   };
 }
 
+export interface Commit {
+  readonly lsn: Lsn;
   /** Wall time in ms. */
   readonly time: number;
 }
@@ -830,13 +815,6 @@ function setPragmas(db: DatabaseSync): void {
 
 const accountSelect = `SELECT a.id, a.name,
     (SELECT min(from_lsn) FROM account_life WHERE account_id = a.id) AS first,
-const lastCommitLsn = '(SELECT max(lsn) FROM commits)';
-
-/** What a statement tells of now is right for `at` too where, as of the same statement, nothing was committed after it. */
-function isPast(at: Lsn | undefined, { now }: Row): boolean {
-  return at !== undefined && at < ((now ?? 0) as number);
-}
-
     (SELECT max(coalesce(to_lsn, ${LSN_MAX})) FROM account_life WHERE account_id = a.id) AS gone
   FROM account a`;
 

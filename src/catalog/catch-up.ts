@@ -161,16 +161,16 @@ function createAnew(file: string, { reader }: CatchUpOptions): Catalog {
   return Catalog.create(file, reader.journalId);
 }
 
+function removeDatabase(file: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+}
+
 /** A batch ends with a commit, so that who reads meanwhile sees whole steps; a step larger than this is parted all the same. */
 const batchEntries = 4_000;
 const batchEntriesMax = 50_000;
 
 /** Applies what the journal has and the catalog has not. An abort leaves the catalog whole and shorter. */
 export async function foldTail(catalog: Catalog, options: CatchUpOptions): Promise<void> {
-function removeDatabase(file: string): void {
-  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
-}
-
   const { reader, clock, onProgress, signal } = options;
   const startMs = clock.monotonicMs();
   const startLsn = catalog.appliedLsn;
