@@ -74,6 +74,8 @@ export async function rebuildCatalog(options: {
   try {
     const lock = VaultLock.take(dir, options.clock.wallMs());
     try {
+      // The journal as whoever had the lock before left it.
+      await reader.makeDurable();
       const catalog = await build({ ...options, reader, log });
       const { messages } = catalog.totals();
       const { appliedLsn } = catalog;

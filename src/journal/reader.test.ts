@@ -7,6 +7,7 @@ import { bodyPieces } from './body-pieces.ts';
 import { MemoryStorage } from './memory-storage.ts';
 import { JournalReader } from './reader.ts';
 import { BODY_PIECE_BYTES, type Lsn } from './records.ts';
+import { SEGMENT_HEADER_BYTES } from './segment-header.ts';
 import type { SegmentStorage } from './storage.ts';
 import type { FrameLocation } from './writer.ts';
 
@@ -26,6 +27,37 @@ async function journal(segmentBytes = 4_000) {
 }
 
 describe('journal reader', () => {
+  it('makes durable what a killed writer left in the page cache alone, before anything is built on it', async () => {
+    const { storage } = await journal();
+    const killed = storage.copy();
+    // Written, and killed before the sync.
+    for (const segment of killed.segments.values())
+      if (!segment.sealed) segment.synced = segment.synced.subarray(0, SEGMENT_HEADER_BYTES);
+    const before = (await killed.list()).map(({ name, size }) => ({ name, size }));
+    const reader = await JournalReader.open({ storage: killed });
+    const { committedLsn } = reader;
+    assert.notEqual(
+      (await JournalReader.open({ storage: killed.afterPowerCut(() => 0) })).committedLsn,
+      committedLsn,
+    );
+    const rewritten: number[] = [];
+    const rewrite = killed.rewrite.bind(killed);
+    killed.rewrite = (name, offset, bytes) => {
+      rewritten.push(bytes.length);
+      return rewrite(name, offset, bytes);
+    };
+    await reader.makeDurable();
+    assert.ok(rewritten.length > 0, 'after a failed sync the page cache looks clean and is not');
+    assert.equal(
+      (await JournalReader.open({ storage: killed.afterPowerCut(() => 0) })).committedLsn,
+      committedLsn,
+    );
+    assert.deepEqual(
+      (await killed.list()).map(({ name, size }) => ({ name, size })),
+      before,
+    );
+  });
+
   it('gives each body by its LSN, with a hint, without, and with wrong ones', async () => {
     const { storage, writer, frames, bodies } = await journal();
     const reader = await JournalReader.open({ storage });

@@ -8,6 +8,7 @@ import { endsCommitted } from './frame.ts';
 import { entriesOf, type OpenFrame, openFrame, recordOf } from './frame-payload.ts';
 import { checkKey, type JournalReaderOptions, storageOf } from './options.ts';
 import type { BodyRecord, JournalEntry, Lsn } from './records.ts';
+import { writeUnprovenAgain } from './recover.ts';
 import {
   findTailByHeaders,
   judgeStop,
@@ -141,6 +142,20 @@ export class JournalReader {
     this.#segments = segments;
     this.#tail = tail;
     return this.committedLsn;
+  }
+
+  /**
+   * Reads the journal's end anew, and makes sure that all of it is durable: what a writer that died left in the page cache alone a power cut
+   * would still take, and nothing may be built on that. Only for whoever has the lock of the journal's writer. Changes no byte.
+   * @throws as `open`; JOURNAL_STORAGE_FULL
+   */
+  async makeDurable(): Promise<void> {
+    const { segments, tail } = await loadJournal(this.#storage, this.#key);
+    this.#kept.clear();
+    this.#segments = segments;
+    this.#tail = tail;
+    const last = segments.at(-1) as Segment;
+    await guarded(`make segment ${last.name} durable`, () => writeUnprovenAgain(this.#storage, last, tail));
   }
 
   /** Committed records from `fromLsn` to `toLsn` (default: to the end as seen now). Byte strings are views: copy what outlives the loop. */

@@ -128,6 +128,18 @@ export async function recover(
 /** Cuts the uncommitted end and makes what is left durable, whatever the page cache went through before. */
 async function settle(storage: SegmentStorage, segment: Segment, tail: Tail): Promise<void> {
   if (tail.uncommittedBytes > 0) await storage.truncate(segment.name, tail.committed.offset);
+  await writeUnprovenAgain(storage, segment, tail);
+}
+
+/**
+ * Makes durable what is committed and what no frame declares durable. A sync alone does not: after one that failed pages look written and
+ * are not. Only for whoever has the journal's lock.
+ */
+export async function writeUnprovenAgain(
+  storage: SegmentStorage,
+  segment: Segment,
+  tail: Tail,
+): Promise<void> {
   if (segment.sealed || tail.unprovenOffset >= tail.committed.offset) return;
   for (let offset = tail.unprovenOffset; offset < tail.committed.offset; offset += REWRITE_BYTES) {
     const length = Math.min(REWRITE_BYTES, tail.committed.offset - offset);
