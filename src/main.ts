@@ -45,7 +45,12 @@ const adapters: Adapters = {
     } catch (error) {
       if (!hasCode(error, 'CATALOG_MISSING')) throw error;
       log.warn({ dir }, 'the catalog is missing; it is rebuilt from the journal');
-      await rebuildCatalog(place);
+      try {
+        await rebuildCatalog(place);
+      } catch (rebuilding) {
+        // Somebody else has begun to; the reader waits for that.
+        if (!hasCode(rebuilding, 'CATALOG_VAULT_LOCKED')) throw rebuilding;
+      }
       return VaultReader.open(place);
     }
   },

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JournalEntry, JournalReader, Lsn, MailboxId } from '../journal/index.ts';
@@ -23,11 +23,12 @@ export class VaultReader {
   readonly journal: JournalReader;
 
   /**
-   * While a writer lives the catalog may lag a few commits behind the journal: that is normal. When none does and the catalog
-   * lacks commits (the writer was killed), they are added first, under the vault's lock; where the vault cannot be written to (its
-   * disk is full), they are added to a copy in the folder for temporary files, which lives as long as this reader.
+   * Has every commit that the journal had when it was opened. Where the catalog lacks some, whoever has the vault's lock is about to
+   * add them and is waited for (see `upToDate`); when nobody has it (the writer was killed), they are added here, under that lock; where the
+   * vault cannot be written to (its disk is full), they are added to a copy in the folder for temporary files, which lives as long as
+   * this reader.
    * @throws CATALOG_VAULT_MISSING, CATALOG_MISSING, CATALOG_SCHEMA_OTHER, CATALOG_DAMAGED, CATALOG_OTHER_JOURNAL, CATALOG_AHEAD_OF_JOURNAL,
-   * CATALOG_BEHIND_JOURNAL, JOURNAL_KEY_*, JOURNAL_DAMAGED
+   * CATALOG_BEHIND_JOURNAL, CATALOG_BEING_BUILT, JOURNAL_KEY_*, JOURNAL_DAMAGED
    */
   static async open(options: VaultReaderOptions): Promise<VaultReader> {
     const { dir, key } = options;
@@ -43,17 +44,17 @@ export class VaultReader {
         if (!cannotWrite(error)) throw error;
         unusable = error;
       }
-      const appliedLsn = catalog?.appliedLsn;
-      journal = await openJournal(dir, key);
+      const appliedLsn = catalog?.appliedLsn ?? (0 as Lsn);
+      journal = await openJournal(dir, key, catalog?.frameOf(appliedLsn));
       if (unusable) return await VaultReader.#openCopy(options, journal, unusable);
-      if (!catalog || appliedLsn === undefined) throw missing(dir);
-      assertFits({ journalId: catalog.journalId, appliedLsn }, journal, dir);
-      if (appliedLsn < journal.committedLsn && !VaultLock.isHeld(dir)) {
+      if (catalog) assertFits({ journalId: catalog.journalId, appliedLsn }, journal, dir);
+      if (!catalog || appliedLsn < journal.committedLsn) {
+        const begun = catalog;
+        catalog = undefined;
         try {
-          await catchUp(options, journal);
+          catalog = await upToDate(options, begun, journal);
         } catch (error) {
-          if (!cannotWrite(error)) throw behind(dir, journal, error);
-          catalog.close();
+          if (!cannotWrite(error)) throw error;
           return await VaultReader.#openCopy(options, journal, error);
         }
       }
@@ -160,22 +161,114 @@ function missing(dir: string): Error {
   return catalogErrors.make('CATALOG_MISSING', `vault ${dir} has a journal but no catalog`);
 }
 
-async function catchUp(options: VaultReaderOptions, reader: JournalReader): Promise<void> {
+/**
+ * The catalog with all that the journal has now; takes over `catalog` (absent: there was none). While somebody has the lock it is not known
+ * who: a writer, which lags for milliseconds, or another reader or a starting service that adds or builds for minutes. So each is waited
+ * for as long as it gets on. @throws CATALOG_MISSING, CATALOG_BEING_BUILT, CATALOG_BEHIND_JOURNAL; what `cannotWrite` knows
+ */
+async function upToDate(
+  options: VaultReaderOptions,
+  catalog: Catalog | undefined,
+  journal: JournalReader,
+): Promise<Catalog> {
   const { dir, clock, log = silentLog } = options;
-  const lock = VaultLock.take(dir, clock.wallMs());
+  const startMs = clock.monotonicMs();
+  let current = catalog;
+  let progress = '';
+  let progressMs = startMs;
+  let saysSo = false;
+  let endLsn: number = journal.committedLsn;
   try {
-    const catalog = await openCatalogForWriting({ dir, reader, clock, log });
-    log.info({ vault: dir, appliedLsn: catalog.appliedLsn }, 'catalog brought up to its journal');
-    catalog.close();
-  } finally {
-    lock.release();
+    for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      if (current?.isReplaced) {
+        current.close();
+        current = undefined;
+      }
+      current ??= openCatalog(dir);
+      if (current && current.appliedLsn >= endLsn) return current;
+      if (await catchUp(options, journal)) {
+        endLsn = Math.min(endLsn, journal.committedLsn);
+        continue;
+      }
+      const nowMs = clock.monotonicMs();
+      const seen = progressOf(dir, current);
+      if (seen !== progress) {
+        progress = seen;
+        progressMs = nowMs;
+      } else if (nowMs - progressMs > PATIENCE_MS) {
+        throw catalogErrors.make(
+          'CATALOG_BEING_BUILT',
+          `the catalog in ${dir} ${current ? `is at lsn:${current.appliedLsn}` : 'is missing'}, its journal at lsn:${endLsn}, and whoever has the vault has added nothing for ${PATIENCE_MS / 1000} s`,
+        );
+      }
+      if (!saysSo && nowMs - startMs > SAY_SO_MS) {
+        saysSo = true;
+        log.info(
+          { vault: dir, appliedLsn: current?.appliedLsn, committedLsn: endLsn },
+          'waiting: somebody else brings the catalog up to its journal',
+        );
+      }
+      await clock.sleep(pauseMs);
+      // A writer whose sync failed cuts what could be seen in the page cache: nobody will ever add that.
+      endLsn = Math.min(endLsn, await journal.refresh());
+    }
+  } catch (error) {
+    current?.close();
+    throw error;
   }
+}
+
+/** Adds what the catalog lacks; false when somebody else has the lock. @throws CATALOG_MISSING, CATALOG_BEHIND_JOURNAL; what `cannotWrite` knows */
+async function catchUp(options: VaultReaderOptions, reader: JournalReader): Promise<boolean> {
+  const { dir, clock, log = silentLog } = options;
+  if (VaultLock.isHeld(dir)) return false;
+  // Whoever built one would have had the lock until it was there. To build it takes a while: that is the caller's to decide.
+  if (!existsSync(vaultFiles(dir).catalog)) throw missing(dir);
+  try {
+    const lock = VaultLock.take(dir, clock.wallMs());
+    try {
+      // The journal as whoever had the lock before left it.
+      await reader.makeDurable();
+      const catalog = await openCatalogForWriting({ dir, reader, clock, log });
+      log.info({ vault: dir, appliedLsn: catalog.appliedLsn }, 'catalog brought up to its journal');
+      catalog.close();
+      return true;
+    } finally {
+      lock.release();
+    }
+  } catch (error) {
+    if (hasCode(error, 'CATALOG_VAULT_LOCKED')) return false;
+    if (cannotWrite(error)) throw error;
+    throw behind(dir, reader, error);
+  }
+}
+
+const PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 250;
+/** So long whoever has the lock may do nothing that can be seen. */
+const PATIENCE_MS = 10_000;
+const SAY_SO_MS = 1_000;
+
+/** Differs when whoever has the lock has written to the catalog, or to the one that is built in its place. */
+function progressOf(dir: string, catalog: Catalog | undefined): string {
+  const { catalog: file, rebuilding } = vaultFiles(dir);
+  const times = [`${file}-wal`, rebuilding, `${rebuilding}-wal`].map(
+    (written) => statSync(written, { throwIfNoEntry: false })?.mtimeMs,
+  );
+  return [catalog?.appliedLsn, ...times].join(' ');
 }
 
 /** The disk of the vault is full or failing, or we may not write there. */
 function cannotWrite(error: unknown): boolean {
-  return hasCode(error, 'CATALOG_STORAGE_FAILED') || hasCode(error, 'CATALOG_VAULT_UNWRITABLE');
+  return WRITE_FAILURES.some((code) => hasCode(error, code));
 }
+
+const WRITE_FAILURES = [
+  'CATALOG_STORAGE_FAILED',
+  'CATALOG_VAULT_UNWRITABLE',
+  'JOURNAL_STORAGE_FULL',
+  'JOURNAL_STORAGE_FAILED',
+];
 
 function behind(dir: string, reader: JournalReader, cause: unknown): Error {
   return catalogErrors.make(

@@ -27,6 +27,7 @@ import { rebuildCatalog } from './catch-up.ts';
 import { dumpTables, mailboxRecord, sha256, temporaryFolder } from './testing.ts';
 import { Vault, type VaultOptions } from './vault.ts';
 import { vaultFiles } from './vault-files.ts';
+import { VaultLock } from './vault-lock.ts';
 import { VaultReader } from './vault-reader.ts';
 import { verifyVault } from './verify-vault.ts';
 
@@ -570,6 +571,67 @@ test('a catalog that is removed under a vault stops it, and is there again, whol
   );
   await reader.close();
   await vault.close();
+});
+
+/** A vault of 40 messages whose catalog has 20 of them. */
+async function vaultBehind(t: TestContext): Promise<string> {
+  const dir = temporaryFolder(t);
+  const { catalog } = vaultFiles(dir);
+  for (const first of [1, 21]) {
+    const vault = await openVault(dir);
+    if (first === 1) await vault.commit([mailboxRecord(vault.nextMailboxId(), 'alice', 'INBOX')]);
+    for (let uid = first; uid < first + 20; uid += 1) await vault.commit([put(vault, 1, uid, mail(uid))]);
+    await vault.close();
+    if (first === 1) cpSync(catalog, `${catalog}.old`);
+  }
+  cpSync(`${catalog}.old`, catalog);
+  return dir;
+}
+
+test('readers that begin at once on a catalog that is behind all have every commit', async (t) => {
+  const dir = await vaultBehind(t);
+  const readers = await Promise.all(Array.from({ length: 4 }, () => VaultReader.open({ dir, clock })));
+  for (const reader of readers) {
+    assert.equal(reader.catalog.messages(box(1)).length, 40);
+    await reader.close();
+  }
+});
+
+test('a reader waits for a catalog that is missing or behind while somebody has the vault', async (t) => {
+  for (const state of ['missing', 'behind'] as const) {
+    await t.test(state, async (t) => {
+      const dir = await vaultBehind(t);
+      const { catalog } = vaultFiles(dir);
+      if (state === 'missing') rmSync(catalog);
+      const lock = VaultLock.take(dir, clock.wallMs());
+      const opening = VaultReader.open({ dir, clock });
+      await clock.sleep(50);
+      lock.release();
+      const vault = await openVault(dir);
+      const reader = await opening;
+      assert.equal(reader.catalog.messages(box(1)).length, 40);
+      await reader.close();
+      await vault.close();
+    });
+  }
+});
+
+test('a reader says so when whoever has the vault does not bring its catalog up', async (t) => {
+  const dir = await vaultBehind(t);
+  const lock = VaultLock.take(dir, clock.wallMs());
+  let ms = 0;
+  const quick = {
+    ...clock,
+    monotonicMs: () => ms,
+    sleep: async (pauseMs: number) => {
+      ms += pauseMs;
+    },
+  };
+  await assert.rejects(VaultReader.open({ dir, clock: quick }), (error) =>
+    hasCode(error, 'CATALOG_BEING_BUILT'),
+  );
+  assert.ok(ms > 9_000 && ms < 20_000, `it waited ${ms} ms`);
+  lock.release();
 });
 
 test('verify names a committed end that is gone, which only the catalog remembers', async (t) => {
