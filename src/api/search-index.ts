@@ -11,7 +11,7 @@ export async function updateSearchIndex(
   share = 1,
 ): Promise<void> {
   const { SearchIndex } = await import('../history/index.ts');
-  const index = SearchIndex.open(reader.dir, reader.catalog.journalId, core.log);
+  const index = SearchIndex.open(reader.dir, reader.catalog, core.log);
   try {
     const { progress, signal } = context;
     await index.catchUp(reader, { clock: core.clock, onProgress: progress, signal, share });

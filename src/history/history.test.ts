@@ -1,10 +1,19 @@
 /** Goal: the past can be listed, searched and exported as it was. Method: a real vault, filled step by step. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Vault, VaultReader } from '../catalog/index.ts';
+import { rebuildCatalog, Vault, VaultReader, vaultFiles } from '../catalog/index.ts';
 import type { Lsn, StepRecord } from '../journal/index.ts';
 import { hasCode, silentLog, systemClock } from '../lib/index.ts';
 import { exportAccount, history, SearchIndex } from './index.ts';
@@ -168,7 +177,7 @@ test('a search finds decoded words in their fields, where the message is at that
     () => find('grüße'),
     (error) => hasCode(error, 'HISTORY_SEARCH_NOT_READY'),
   );
-  const index = SearchIndex.open(dir, reader.catalog.journalId);
+  const index = SearchIndex.open(dir, reader.catalog);
   t.after(() => index.close());
   assert.deepEqual(await index.catchUp(reader, { clock }), { indexed: 2 });
   assert.deepEqual(await index.catchUp(reader, { clock }), { indexed: 0 });
@@ -205,6 +214,47 @@ test('a search finds decoded words in their fields, where the message is at that
   await index.catchUp(reader, { clock });
   assert.deepEqual(find('本語'), ['alice Later 1']);
   assert.deepEqual(find('語本'), []);
+});
+
+test('a search index does not outlive the end of its journal', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'understudy-history-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const { journal } = vaultFiles(dir);
+  const add = async (uid: number, word: string) => {
+    const vault = await Vault.open({ dir, clock, log: silentLog });
+    const fill = new Filler(vault);
+    const box =
+      vault.catalog.mailboxById(1 as never) === undefined ? [fill.mailbox('alice', 'INBOX').record] : [];
+    await vault.commit([...box, fill.message(1, uid, `Subject: ${word}\r\n\r\n${word}`)]);
+    await vault.close();
+  };
+  const find = async (search: string) => {
+    const reader = await VaultReader.open({ dir, clock });
+    const index = SearchIndex.open(dir, reader.catalog);
+    const { indexed } = await index.catchUp(reader, { clock });
+    index.close();
+    const found = history(reader, { search }, { clock });
+    assert.ok(found.kind === 'hits');
+    await reader.close();
+    return { indexed, hits: found.hits.map(({ uid, subject }) => `${uid} ${subject}`) };
+  };
+  await add(1, 'kept');
+  assert.deepEqual(await find('kept'), { indexed: 1, hits: ['1 kept'] });
+  cpSync(journal, `${dir}/older`, { recursive: true, preserveTimestamps: true });
+  await add(2, 'lost');
+  assert.deepEqual(await find('lost'), { indexed: 1, hits: ['2 lost'] });
+  rmSync(journal, { recursive: true });
+  cpSync(`${dir}/older`, journal, { recursive: true, preserveTimestamps: true });
+  await rebuildCatalog({ dir, clock });
+  await add(2, 'other');
+  const stale = await VaultReader.open({ dir, clock });
+  assert.throws(
+    () => history(stale, { search: 'lost' }, { clock }),
+    (error) => hasCode(error, 'HISTORY_SEARCH_NOT_READY'),
+  );
+  await stale.close();
+  assert.deepEqual(await find('lost'), { indexed: 2, hits: [] });
+  assert.deepEqual(await find('other'), { indexed: 0, hits: ['2 other'] });
 });
 
 test('eml: nested folders, bytes as served; run again it skips, and it never overwrites', async (t) => {

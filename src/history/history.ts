@@ -154,7 +154,7 @@ function search(reader: VaultReader, query: HistoryQuery, typed: string, at: Lsn
   const mailboxes = new Map<MailboxId, MailboxRow | undefined>();
   const wanted =
     query.mailbox === undefined ? undefined : catalog.mailboxByName(query.account ?? '', query.mailbox, at);
-  const index = SearchIndex.openReadOnly(reader.dir, catalog.journalId);
+  const index = SearchIndex.openReadOnly(reader.dir, catalog);
   try {
     const hits: SearchHit[] = [];
     for (const bodyLsn of index.matches(match, before as Lsn)) {

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { vaultFiles } from '../catalog/index.ts';
+import { type Catalog, vaultFiles } from '../catalog/index.ts';
 import type { BodyRecord, JournalReader, Lsn } from '../journal/index.ts';
 import { type Clock, type Log, messageOf, type ProgressListener, silentLog } from '../lib/index.ts';
 import { historyErrors } from './errors.ts';
@@ -14,6 +14,9 @@ export interface CatchUpOptions {
   readonly share?: number;
 }
 
+/** What the index asks the catalog of its vault. */
+export type IndexedCatalog = Pick<Catalog, 'journalId' | 'lastCommit' | 'commitAtOrAfter'>;
+
 /** Bytes of one body that are looked at; text mostly comes first. */
 const bodyBytesMax = 8 << 20;
 const batchMessages = 200;
@@ -23,18 +26,22 @@ const WORK_AT_ONCE_MS = 5;
 
 /**
  * The full-text index of one vault, `search.sqlite`: one row per body, by its LSN. It is filled from the journal, may be behind,
- * and can be deleted at any time. Which messages a body is, and when, the catalog knows.
+ * and can be deleted at any time. Which messages a body is, and when, the catalog knows. It is never ahead of the catalog, and says by
+ * which commit it was as far as it is: a journal that lost its end gives the same LSNs out again.
  *
  * Several processes may fill it at once: each batch starts where the index ends, in a transaction.
  */
 export class SearchIndex {
   readonly #db: DatabaseSync;
 
-  /** Opens the index of a vault for filling and searching; makes it when it is missing, damaged, or of another journal or version. */
-  static open(dir: string, journalId: string, log: Log = silentLog): SearchIndex {
+  /**
+   * Opens the index of a vault for filling and searching; makes it when it is missing, damaged, of another journal or version, or has
+   * commits that the journal does not have any more.
+   */
+  static open(dir: string, catalog: IndexedCatalog, log: Log = silentLog): SearchIndex {
     const file = vaultFiles(dir).search;
     try {
-      const index = SearchIndex.#try(file, journalId);
+      const index = SearchIndex.#try(file, catalog);
       if (index) return index;
       log.info({ file }, 'search index does not fit the journal: building it anew');
     } catch (error) {
@@ -42,20 +49,20 @@ export class SearchIndex {
       log.warn({ file, err: error }, 'search index is damaged: building it anew');
     }
     for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
-    const index = SearchIndex.#try(file, journalId);
+    const index = SearchIndex.#try(file, catalog);
     if (!index) throw historyErrors.make('HISTORY_SEARCH_STORAGE_FAILED', `cannot make search index ${file}`);
     return index;
   }
 
   /** Opens it for searching alone. Error: HISTORY_SEARCH_NOT_READY. */
-  static openReadOnly(dir: string, journalId: string): SearchIndex {
+  static openReadOnly(dir: string, catalog: IndexedCatalog): SearchIndex {
     const file = vaultFiles(dir).search;
     const notReady = () =>
       historyErrors.make('HISTORY_SEARCH_NOT_READY', `there is no search index in ${dir} yet`);
     if (!existsSync(file)) throw notReady();
     try {
       const db = new DatabaseSync(file, { readOnly: true, timeout: 10_000 });
-      if (fits(db, journalId)) return new SearchIndex(db);
+      if (fits(db, catalog)) return new SearchIndex(db);
       db.close();
     } catch (error) {
       throw storageFailed(error, file);
@@ -63,12 +70,12 @@ export class SearchIndex {
     throw notReady();
   }
 
-  static #try(file: string, journalId: string): SearchIndex | undefined {
+  static #try(file: string, catalog: IndexedCatalog): SearchIndex | undefined {
     const db = new DatabaseSync(file, { timeout: 10_000 });
     try {
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384');
-      if (Number(db.prepare('PRAGMA user_version').get()?.user_version) === 0) create(db, journalId);
-      if (fits(db, journalId)) return new SearchIndex(db);
+      if (Number(db.prepare('PRAGMA user_version').get()?.user_version) === 0) create(db, catalog.journalId);
+      if (fits(db, catalog)) return new SearchIndex(db);
       db.close();
       return undefined;
     } catch (error) {
@@ -88,17 +95,19 @@ export class SearchIndex {
 
   /**
    * Indexes bodies committed since, in batches of a few MiB, giving way to other work between messages. Ends when it has met
-   * the journal's end as of its start; an abort rejects with the signal's reason and loses at most a batch. May be repeated.
+   * the catalog's end as of its start; an abort rejects with the signal's reason and loses at most a batch. May be repeated.
    * `share`: of the time at most, where nobody waits for the index; default 1, without rest.
    */
   async catchUp(
-    reader: { readonly journal: JournalReader },
+    reader: { readonly journal: JournalReader; readonly catalog: IndexedCatalog },
     options: CatchUpOptions,
   ): Promise<{ readonly indexed: number }> {
     const { clock, onProgress, signal, share = 1 } = options;
     // Its MIME and HTML parsers are loaded here, so that listings and searches do not wait for them.
     const { extractText } = await import('./extract-text.ts');
-    const endLsn = await reader.journal.refresh();
+    // What the journal has beyond it may be cut again: a writer whose sync fails takes it back.
+    const endLsn = reader.catalog.lastCommit()?.lsn ?? (0 as Lsn);
+    await reader.journal.refresh();
     const startLsn = this.indexedLsn;
     const startMs = clock.monotonicMs();
     let indexed = 0;
@@ -107,7 +116,7 @@ export class SearchIndex {
     let bytes = 0;
     let restedAtMs = startMs;
     const flush = (to: Lsn) => {
-      const taken = this.#add(from, to, batch);
+      const taken = this.#add(from, to, batch, reader.catalog);
       if (taken) indexed += batch.length;
       batch = [];
       bytes = 0;
@@ -134,7 +143,13 @@ export class SearchIndex {
     return { indexed };
   }
 
-  #add(from: Lsn, to: Lsn, batch: readonly { lsn: Lsn; text: SearchText }[]): boolean {
+  #add(
+    from: Lsn,
+    to: Lsn,
+    batch: readonly { lsn: Lsn; text: SearchText }[],
+    catalog: IndexedCatalog,
+  ): boolean {
+    const commit = catalog.commitAtOrAfter(to);
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       if (this.indexedLsn !== from) {
@@ -147,7 +162,10 @@ export class SearchIndex {
       for (const { lsn, text } of batch) {
         insert.run(lsn, segment(text.subject), segment(text.from), segment(text.to), segment(text.text));
       }
-      this.#db.prepare(`UPDATE meta SET value = ? WHERE key = 'indexed_lsn'`).run(to);
+      const set = this.#db.prepare('UPDATE meta SET value = ? WHERE key = ?');
+      set.run(to, 'indexed_lsn');
+      set.run(commit?.lsn ?? 0, 'commit_lsn');
+      set.run(commit?.time ?? 0, 'commit_time');
       this.#db.exec('COMMIT');
       return true;
     } catch (error) {
@@ -175,7 +193,7 @@ export class SearchIndex {
   }
 }
 
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 /** Contentless: the text itself is in the journal, once. */
 function create(db: DatabaseSync, journalId: string): void {
@@ -184,15 +202,22 @@ function create(db: DatabaseSync, journalId: string): void {
     db.exec(`CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
       CREATE VIRTUAL TABLE mail USING fts5 (subject, sender, recipients, body, content = '',
         tokenize = 'unicode61 remove_diacritics 2');`);
-    db.prepare(`INSERT INTO meta (key, value) VALUES ('journal_id', ?), ('indexed_lsn', 0)`).run(journalId);
+    const keys = `('journal_id', ?), ('indexed_lsn', 0), ('commit_lsn', 0), ('commit_time', 0)`;
+    db.prepare(`INSERT INTO meta (key, value) VALUES ${keys}`).run(journalId);
     db.exec(`PRAGMA user_version = ${schemaVersion}`);
   }
   db.exec('COMMIT');
 }
 
-function fits(db: DatabaseSync, journalId: string): boolean {
+function fits(db: DatabaseSync, catalog: IndexedCatalog): boolean {
   if (Number(db.prepare('PRAGMA user_version').get()?.user_version) !== schemaVersion) return false;
-  return db.prepare(`SELECT value FROM meta WHERE key = 'journal_id'`).get()?.value === journalId;
+  const rows = db.prepare('SELECT key, value FROM meta').all();
+  const meta = new Map(rows.map(({ key, value }) => [key, value]));
+  if (meta.get('journal_id') !== catalog.journalId) return false;
+  const indexedLsn = meta.get('indexed_lsn') as Lsn;
+  if (indexedLsn === 0) return true;
+  const commit = catalog.commitAtOrAfter(indexedLsn);
+  return commit?.lsn === meta.get('commit_lsn') && commit?.time === meta.get('commit_time');
 }
 
 const SQLITE_CORRUPT = 11;

@@ -58,7 +58,7 @@ test('every nasty message is exported as it was, and indexed for search', {
   }
   assert.equal(readdirSync(folder).length, uid);
 
-  const index = SearchIndex.open(dir, reader.catalog.journalId);
+  const index = SearchIndex.open(dir, reader.catalog);
   const distinct = new Set(reader.catalog.messages(id, { limit: 10_000 }).map(({ bodyLsn }) => bodyLsn)).size;
   assert.equal((await index.catchUp(reader, { clock })).indexed, distinct);
   index.close();
