@@ -89,10 +89,14 @@ export async function rebuildCatalog(options: {
   }
 }
 
-/** The journal of a vault, for reading. @throws CATALOG_VAULT_MISSING, JOURNAL_* */
-export async function openJournal(dir: string, key: Uint8Array | undefined): Promise<JournalReader> {
+/** The journal of a vault, for reading. `near`: a frame that the catalog knows, see `JournalReaderOptions`. @throws CATALOG_VAULT_MISSING, JOURNAL_* */
+export async function openJournal(
+  dir: string,
+  key: Uint8Array | undefined,
+  near?: JournalReaderOptions['near'],
+): Promise<JournalReader> {
   try {
-    return await JournalReader.open({ storage: vaultFiles(dir).journal, ...(key ? { key } : {}) });
+    return await JournalReader.open({ storage: vaultFiles(dir).journal, near, ...(key ? { key } : {}) });
   } catch (error) {
     if (!hasCode(error, 'JOURNAL_NOT_FOUND')) throw error;
     throw catalogErrors.make('CATALOG_VAULT_MISSING', `there is no journal in ${dir}`, { cause: error });
