@@ -119,9 +119,19 @@ export class ImapConnection {
     return this.#enabled;
   }
 
-  /** Every mailbox, by default with its status; one round trip where the server can. */
-  listMailboxes(options: { status: boolean } = { status: true }): Promise<MailboxListing[]> {
-    return listMailboxes(this.#wire, this.#traits, { ...options, mayOpen: this.#selected === undefined });
+  /**
+   * Every mailbox, by default with its status; one round trip where the server can. `ids`: whoever needs the mailboxes' own ids can
+   * bear that this connection breaks over them, once per server (see `ServerTraits`).
+   */
+  listMailboxes({
+    status = true,
+    ids = false,
+  }: {
+    status?: boolean;
+    ids?: boolean;
+  } = {}): Promise<MailboxListing[]> {
+    const mayOpen = ids && this.#selected === undefined;
+    return listMailboxes(this.#wire, this.#traits, { status, mayOpen });
   }
 
   /** All subscribed names, sorted; names without a mailbox too. */
@@ -131,7 +141,7 @@ export class ImapConnection {
 
   /** Error MAIL_MAILBOX_ABSENT or MAIL_COMMAND_REFUSED when it cannot be told. */
   status(name: string): Promise<MailboxStatus | undefined> {
-    return mailboxStatus(this.#wire, this.#traits, name, this.#selected === undefined);
+    return mailboxStatus(this.#wire, this.#traits, name);
   }
 
   /** Undefined where the server has no NAMESPACE (RFC 2342). */

@@ -125,10 +125,9 @@ export async function mailboxStatus(
   wire: Wire,
   traits: ServerTraits,
   name: string,
-  mayOpen: boolean,
 ): Promise<MailboxStatus | undefined> {
   let found: MailboxStatus | undefined;
-  const parts = ['STATUS ', mailboxPart(name), ` (${await statusItems(wire, traits, mayOpen)})`];
+  const parts = ['STATUS ', mailboxPart(name), ` (${await statusItems(wire, traits, false)})`];
   const status = await wire.command('STATUS', parts, {
     take: (response) => {
       if (response.type !== 'mailbox-status') return false;
@@ -171,10 +170,14 @@ export async function mailboxRefusal(
 async function statusItems(wire: Wire, traits: ServerTraits, mayOpen: boolean): Promise<string> {
   const guid = await learnGuidItem(wire, traits);
   const hasId = guid === 'EMAILID' && (await tellsMailboxIds(wire, traits, mayOpen));
+  return itemsWith(wire, hasId ? 'MAILBOXID' : guid === 'X-GUID' ? 'X-GUID' : undefined);
+}
+
+function itemsWith(wire: Wire, id: 'MAILBOXID' | 'X-GUID' | undefined): string {
   return [
     'MESSAGES UIDNEXT UIDVALIDITY',
     ...(wire.has('CONDSTORE') || wire.has('QRESYNC') ? ['HIGHESTMODSEQ'] : []),
-    ...(hasId ? ['MAILBOXID'] : guid === 'X-GUID' ? ['X-GUID'] : []),
+    ...(id === undefined ? [] : [id]),
   ].join(' ');
 }
 
@@ -214,7 +217,8 @@ async function compareMailboxIds(wire: Wire): Promise<boolean | undefined> {
   const leave = wire.has('UNSELECT') ? 'UNSELECT' : 'CLOSE';
   await wire.ok(leave, [leave]);
   if (examined === undefined) return false;
-  const status = await wire.command('STATUS', ['STATUS INBOX (MAILBOXID)'], {
+  // With all the items that will be asked for: Cyrus 3.6 tells it rightly where nothing else is asked.
+  const status = await wire.command('STATUS', [`STATUS INBOX (${itemsWith(wire, 'MAILBOXID')})`], {
     take: (response) => {
       if (response.type !== 'mailbox-status') return false;
       told = response.status.guid;

@@ -292,7 +292,7 @@ class AccountFollow {
       // Dovecot tells the status of the selected mailbox as of its selection, which may be long ago on a warm
       // connection (RFC 9051 section 6.3.11 warns of it).
       connection.unselect(),
-      connection.listMailboxes(),
+      connection.listMailboxes({ ids: true }),
       connection.listSubscriptions(),
       connection.namespaces(),
     ]);
