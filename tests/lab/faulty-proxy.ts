@@ -29,6 +29,8 @@ export interface Fault {
 export interface Rewrite {
   readonly from: string;
   readonly to: string;
+  /** Only once after each time that the client sent this: the answer to a command. */
+  readonly after?: string;
 }
 
 export interface FaultyProxy {
@@ -65,12 +67,17 @@ export async function startFaultyProxy(
     let passed = 0;
     let silent = false;
     let dripping: Buffer | undefined;
-    client.on('data', (chunk) => {
+    const due = new Map<Rewrite, number>();
+    client.on('data', (chunk: Buffer) => {
+      for (const rewrite of script.rewrites ?? []) {
+        if (rewrite.after !== undefined && chunk.includes(rewrite.after, 0, 'latin1'))
+          due.set(rewrite, (due.get(rewrite) ?? 0) + 1);
+      }
       if (!silent) upstream.write(chunk);
     });
     upstream.on('data', (chunk: Buffer) => {
       if (silent) return;
-      let bytes = rewritten(chunk, script.rewrites ?? [], () => {
+      let bytes = rewritten(chunk, script.rewrites ?? [], due, () => {
         struck += 1;
       });
       if (dripping) {
@@ -151,10 +158,21 @@ function bytesLeft(fault: Fault, passed: number, bytes: Buffer): number {
 }
 
 /** A text that a read cuts in two is missed: tests count `struck`. */
-function rewritten(chunk: Buffer, rewrites: readonly Rewrite[], hit: () => void): Buffer {
+function rewritten(
+  chunk: Buffer,
+  rewrites: readonly Rewrite[],
+  due: Map<Rewrite, number>,
+  hit: () => void,
+): Buffer {
   let bytes = chunk;
-  for (const { from, to } of rewrites) {
+  for (const rewrite of rewrites) {
+    const { from, to, after } = rewrite;
     for (let at = bytes.indexOf(from, 0, 'latin1'); at >= 0; at = bytes.indexOf(from, at + 1, 'latin1')) {
+      if (after !== undefined) {
+        const left = due.get(rewrite) ?? 0;
+        if (left === 0) break;
+        due.set(rewrite, left - 1);
+      }
       if (bytes === chunk) bytes = Buffer.from(chunk);
       bytes.write(to, at, 'latin1');
       hit();

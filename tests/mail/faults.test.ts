@@ -5,10 +5,12 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ShadowSummary } from '../../src/workloads/mail/index.ts';
 import { freePort } from '../lab/address.ts';
 import type { Dovecot } from '../lab/dovecot.ts';
 import { ImapClient } from './imap-client.ts';
+import { JournalWatch } from './journal-watch.ts';
 import {
   assertVerified,
   command,
@@ -96,6 +98,46 @@ describe('a fault of the network that strikes once', { skip: serversMissing }, (
   });
 });
 
+describe('a look that failed halfway', { skip: serversMissing }, () => {
+  for (const hideCondstore of [false, true]) {
+    it(`is made up for, flags changed meanwhile included: ${hideCondstore ? 'without' : 'with'} CONDSTORE`, async (t) => {
+      const { lab, proxy, script } = await labBehindProxy(t, { timeout: '700ms', hideCondstore });
+      await fill(lab.dovecot);
+      script.faults.push({ afterBytes: 40_000, connection: 0, what: 'half-open' });
+      assert.equal((await passOver(lab)).problems.length, 1);
+      assert.equal(proxy.struck, 1);
+      for (const account of lab.dovecot.accounts) {
+        const client = await ImapClient.open(lab.dovecot, account);
+        await client.select('INBOX');
+        assert.ok((await client.store('1:3', '+FLAGS', ['\\Flagged'])).ok);
+        await client.close();
+      }
+      assert.deepEqual((await passOver(lab)).problems, []);
+      await assertVerified(lab);
+      await lab.assertPassAppendsNothing();
+    });
+  }
+
+  it('is repeated only when what it had on its way to the disk is there: nothing is journaled twice', async (t) => {
+    const { lab, proxy, script } = await labBehindProxy(t);
+    await fill(lab.dovecot);
+    script.faults.push({ connection: 0, afterBytes: 40_000, what: 'reset' });
+    const vault = await lab.vault();
+    const commit = vault.commit.bind(vault);
+    vault.commit = async (records) => {
+      await delay(300);
+      return commit(records);
+    };
+    assert.deepEqual((await passOver(lab)).problems, []);
+    assert.equal(proxy.struck, 1);
+    const watch = await JournalWatch.open(lab.vaultDir);
+    t.after(() => watch.close());
+    const { steps } = await watch.look();
+    const journaled = steps.flatMap((step) => (step.t === 'message' ? [`${step.id}/${step.uid}`] : []));
+    assert.deepEqual(journaled.length, new Set(journaled).size);
+  });
+});
+
 describe('a fault that stays', { skip: serversMissing }, () => {
   /** What the first account lacks while message 7 cannot be had; everybody else has everything. */
   async function assertOnlySeventhMissing({ lab }: LabBehindProxy): Promise<void> {
@@ -168,6 +210,65 @@ describe('a fault that stays', { skip: serversMissing }, () => {
     await assertSetAsideThenRecovered(behind, 'MAIL_MESSAGE_DAMAGED');
   });
 
+  it('in what is said of a message, so that it is not served at all, sets it aside as damaged', async (t) => {
+    const behind = await labBehindProxy(t);
+    const raw = Buffer.concat([numberedMessage('silent'), Buffer.alloc(7_321, 'z')]).subarray(0, 7_321);
+    await fill(behind.lab.dovecot, raw);
+    behind.script.rewrites.push({ from: 'RFC822.SIZE 7321 ', to: 'XFC822.SIZE 7321 ' });
+    await assertSetAsideThenRecovered(behind, 'MAIL_MESSAGE_DAMAGED');
+  });
+
+  it('at more messages than are given up in one look leaves none behind but those', async (t) => {
+    const { lab, script } = await labBehindProxy(t, { accounts: 1 });
+    const client = await ImapClient.open(lab.dovecot, FIRST);
+    for (let number = 1; number <= 12; number += 1)
+      assert.ok((await client.append('INBOX', numberedMessage(`cut-here-${number}`))).ok);
+    for (let number = 1; number <= 3; number += 1)
+      assert.ok((await client.append('INBOX', numberedMessage(`well-${number}`))).ok);
+    await client.close();
+    script.faults.push({ atText: 'Subject: cut-here', what: 'reset' });
+    assert.deepEqual(codes(await passOver(lab)).at(-1), [FIRST, 'MAIL_CONNECTION_LOST']);
+    await passOver(lab);
+    const { catalog } = await lab.vault();
+    assert.deepEqual(idsIn(catalog, FIRST), ['well-1', 'well-2', 'well-3']);
+    assert.equal(catalog.setAside().length, 12);
+    script.faults.length = 0;
+    assert.deepEqual((await passOver(lab)).problems, []);
+    await assertVerified(lab);
+  });
+
+  it('at one mailbox leaves the others to be followed, and removes nothing meanwhile', async (t) => {
+    const { lab, script, proxy } = await labBehindProxy(t, { accounts: 1 });
+    await fill(lab.dovecot);
+    assert.deepEqual((await passOver(lab)).problems, []);
+    const client = await ImapClient.open(lab.dovecot, FIRST);
+    for (const name of ['Before', 'Zebra']) {
+      assert.ok((await client.create(name)).ok);
+      assert.ok((await client.append(name, numberedMessage(name))).ok);
+    }
+    // The first that the server lists beside INBOX: the others come after it.
+    const [closed = '', ...others] = (await client.list()).filter((name) => name !== 'INBOX');
+    await client.select('INBOX');
+    assert.ok((await client.move('3', closed)).ok);
+    for (const name of others) assert.ok((await client.append(name, numberedMessage(`new in ${name}`))).ok);
+    await client.close();
+    script.rewrites.push({
+      after: `EXAMINE "${closed}"`,
+      from: 'OK [READ-ONLY] Examine completed',
+      to: 'NO this one is not to be opened.',
+    });
+    const summary = await passOver(lab);
+    assert.deepEqual(codes(summary), [[FIRST, 'MAIL_COMMAND_REFUSED']]);
+    assert.ok(proxy.struck > 0);
+    const { catalog } = await lab.vault();
+    assert.equal(others.length, 2);
+    for (const name of others) assert.ok(idsIn(catalog, FIRST, name).includes(`new in ${name}`), name);
+    assert.ok(idsIn(catalog, FIRST).includes(`${FIRST}-3`), 'what was moved is where it was');
+    script.rewrites.length = 0;
+    assert.deepEqual((await passOver(lab)).problems, []);
+    await assertVerified(lab);
+  });
+
   it('in every connection is the fault of the server: nothing passes any more', async (t) => {
     const { lab, script } = await labBehindProxy(t, { timeout: '500ms' });
     await fill(lab.dovecot);
@@ -176,6 +277,30 @@ describe('a fault that stays', { skip: serversMissing }, () => {
     script.faults.length = 0;
     assert.deepEqual((await passOver(lab)).problems, []);
     await assertVerified(lab);
+  });
+});
+
+describe('a server with CONDSTORE and no QRESYNC', { skip: serversMissing }, () => {
+  it('is followed in its removals though HIGHESTMODSEQ does not move with them', async (t) => {
+    const { lab, proxy, script } = await labBehindProxy(t, { accounts: 1 });
+    script.rewrites.push({ from: 'QRESYNC', to: 'XRESYNC' });
+    await fill(lab.dovecot);
+    assert.deepEqual((await passOver(lab)).problems, []);
+    const client = await ImapClient.open(lab.dovecot, FIRST);
+    await client.select('INBOX');
+    const modSeq = async () => {
+      const { untagged } = await client.command('STATUS', 'INBOX', { raw: '(HIGHESTMODSEQ)' });
+      return /HIGHESTMODSEQ \d+/.exec(untagged.join())?.[0] ?? '';
+    };
+    const before = await modSeq();
+    assert.ok((await client.expunge('4')).ok);
+    const after = await modSeq();
+    await client.close();
+    assert.ok(before !== after && before.length === after.length, `${before}, ${after}`);
+    script.rewrites.push({ from: after, to: before });
+    assert.deepEqual((await passOver(lab)).problems, []);
+    assert.ok(proxy.struck > 0);
+    assert.equal(idsIn((await lab.vault()).catalog, FIRST).length, MESSAGES - 1);
   });
 });
 

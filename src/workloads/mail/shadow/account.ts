@@ -45,7 +45,7 @@ export function followAccount(
     const follow = new AccountFollow(context, account);
     let givenUpInARow = 0;
     for (let attempts = 1; ; attempts++) {
-      const { added, givenUp } = follow;
+      const { added, givenUp, newlySetAside } = follow;
       let loggedIn = false;
       try {
         return await context.pool.use(account, (connection) => {
@@ -56,7 +56,8 @@ export function followAccount(
         // Refused at the log-in, it has too many connections: more of them at once would not help.
         if (!isPassing(error) || (!loggedIn && hasCode(error, 'MAIL_UNAVAILABLE'))) throw error;
         if (follow.added > added) givenUpInARow = 0;
-        givenUpInARow += follow.givenUp - givenUp;
+        // Those that an earlier look has set aside are expected to break it again: they do not speak of the server.
+        givenUpInARow += follow.newlySetAside - newlySetAside;
         if (follow.added > added || follow.givenUp > givenUp) attempts = 0;
         if (attempts >= ATTEMPTS_WITHOUT_PROGRESS || givenUpInARow >= GIVEN_UP_IN_A_ROW) throw error;
       }
@@ -71,11 +72,25 @@ export function followAccount(
 const PASSING = [
   'MAIL_CONNECTION_LOST',
   'MAIL_PROTOCOL_ERROR',
+  'MAIL_LITERAL_TOO_LARGE',
   'MAIL_MAILBOX_MOVED',
   'MAIL_MAILBOX_ABSENT',
   'MAIL_COMMAND_REFUSED',
   'MAIL_UNAVAILABLE',
 ];
+
+/** Refusals of one mailbox, on a connection that goes on: the others can be looked at. */
+const OF_ONE_MAILBOX = [
+  'MAIL_COMMAND_REFUSED',
+  'MAIL_UNAVAILABLE',
+  'MAIL_NO_PERMISSION',
+  'MAIL_OVER_QUOTA',
+  'MAIL_FEATURE_MISSING',
+];
+
+function isOfOneMailbox(error: unknown, connection: ImapConnection): boolean {
+  return connection.failure === undefined && OF_ONE_MAILBOX.some((code) => hasCode(error, code));
+}
 
 function isPassing(error: unknown): boolean {
   return PASSING.some((code) => hasCode(error, code));
@@ -87,11 +102,14 @@ class AccountFollow {
   /** By mailbox id; `name` as it was last looked at. */
   readonly #unfetchable = new Map<number, Unfetchable & { name: string }>();
   readonly #outcomes = new Map<number, MailboxOutcome>();
+  /** Mailboxes that could not be looked at, with the reason. */
+  readonly #refused = new Map<number, unknown>();
   /** Mailboxes that are an older state of what we know, under the same ids. */
   readonly #setBack = new Set<MailboxRow['id']>();
   #mailboxes = 0;
   #removed = 0;
   #firstLook = false;
+  #comparesCounts = false;
   /** One checkpoint per look is enough: the state before all that goes in it. */
   #burstMarked = false;
   readonly #totals: Totals = { added: 0, flagsChanged: 0, bytes: 0 };
@@ -106,16 +124,24 @@ class AccountFollow {
     return this.#totals.added;
   }
 
-  /** Messages set aside so far. */
+  /** Messages not asked for again in this look. */
   get givenUp(): number {
-    let count = 0;
-    for (const { givenUp } of this.#unfetchable.values()) count += givenUp.size;
-    return count;
+    return this.#count(({ givenUp }) => givenUp.size);
+  }
+
+  /** Those of them that were not set aside before it. */
+  get newlySetAside(): number {
+    return this.#count(({ newly }) => newly.size);
+  }
+
+  #count(sizeOf: (unfetchable: Unfetchable) => number): number {
+    return [...this.#unfetchable.values()].reduce((sum, unfetchable) => sum + sizeOf(unfetchable), 0);
   }
 
   async run(connection: ImapConnection, { whole, named }: LookScope): Promise<AccountOutcome> {
     this.#outcomes.clear();
-    await connection.enable('QRESYNC', 'CONDSTORE');
+    this.#refused.clear();
+    this.#comparesCounts = !(await connection.enable('QRESYNC', 'CONDSTORE')).has('QRESYNC');
     if (whole || !(await this.#lookAtNamed(connection, named))) await this.#lookAtAll(connection, named);
     return {
       account: this.#account,
@@ -142,6 +168,7 @@ class AccountFollow {
         outcome = await this.#follow(connection, row.id, row.name, row.uidValidity, row);
       } catch (error) {
         if (hasCode(error, 'MAIL_MAILBOX_MOVED') || hasCode(error, 'MAIL_MAILBOX_ABSENT')) return false;
+        if (isOfOneMailbox(error, connection)) return false;
         throw error;
       }
       if (outcome.vanished.length > 0) return false;
@@ -203,7 +230,7 @@ class AccountFollow {
       );
       const removals =
         gone.length > 0 || [...this.#outcomes.values()].some(({ vanished }) => vanished.length > 0);
-      if (!removals) break;
+      if (!removals || this.#refused.size > 0) break;
       // A message that was removed may have been moved on before we saw it where it came, which leaves a gap there.
       const settled = seen.every(({ gaps, vanished }) => !gaps && !vanished);
       const confirmed = gone.every(({ id }) => missedBefore.has(id));
@@ -212,7 +239,10 @@ class AccountFollow {
       if (look === LOOKS_FOR_MOVED) gone = gone.filter(({ id }) => missedBefore.has(id));
       missedBefore = new Set(gone.map(({ id }) => id));
     }
-    await this.#remove(gone);
+    // What was removed elsewhere may have been moved to where we could not look.
+    if (this.#refused.size > 0) await this.#finishWithoutRemovals();
+    else await this.#remove(gone);
+    for (const error of this.#refused.values()) throw error;
     // Reported once all the others are up to date.
     for (const error of unreadable.values()) throw error;
   }
@@ -244,14 +274,15 @@ class AccountFollow {
     const seen = { gaps: false, vanished: false };
     for (const { id, listed, known } of mailboxes) {
       const before = countOfRanges(this.#outcomes.get(id)?.vanished ?? []);
-      const outcome = await this.#follow(
-        connection,
-        id,
-        listed.name,
-        listed.uidValidity,
-        known,
-        listed.uidNext,
-      );
+      let outcome: MailboxOutcome;
+      try {
+        outcome = await this.#follow(connection, id, listed.name, listed.uidValidity, known, listed.uidNext);
+      } catch (error) {
+        if (!isOfOneMailbox(error, connection)) throw error;
+        this.#refused.set(id, error);
+        continue;
+      }
+      this.#refused.delete(id);
       seen.gaps ||= outcome.gaps;
       seen.vanished ||= countOfRanges(outcome.vanished) > before;
     }
@@ -346,7 +377,10 @@ class AccountFollow {
     // Looked at in this very run: only a moved position is news.
     if (looked) return false;
     if (!known?.complete || known.highestModSeq === undefined) return true;
-    return this.#context.deps.vault.catalog.setAside(this.#account).some((row) => row.mailboxId === id);
+    const { catalog } = this.#context.deps.vault;
+    if (catalog.setAside(this.#account).some((row) => row.mailboxId === id)) return true;
+    // Without QRESYNC a server need not raise HIGHESTMODSEQ when a message is removed.
+    return this.#comparesCounts && catalog.countMessages(id).messages !== listed.messages;
   }
 
   async #follow(
@@ -357,7 +391,12 @@ class AccountFollow {
     known: MailboxRow | undefined,
     uidNext?: number,
   ): Promise<MailboxOutcome> {
-    const unfetchable = this.#unfetchable.get(id) ?? { suspects: new Set(), givenUp: new Map(), name };
+    const unfetchable = this.#unfetchable.get(id) ?? {
+      suspects: this.#context.suspects.get(id) ?? new Set(),
+      givenUp: new Map(),
+      newly: new Set(),
+      name,
+    };
     unfetchable.name = name;
     this.#unfetchable.set(id, unfetchable);
     const following = followMailbox(this.#context, connection, {
@@ -373,15 +412,18 @@ class AccountFollow {
     });
     const outcome = await following.catch((error: unknown) => {
       if (hasCode(error, 'MAIL_MAILBOX_MOVED') && error.details['setBack'] === true) this.#setBack.add(id);
+      // Of a server that falls silent at a message the next look must know at which one.
+      if (unfetchable.suspects.size > 0) this.#context.suspects.set(id, unfetchable.suspects);
       throw error;
     });
+    this.#context.suspects.delete(id);
     this.#outcomes.set(id, outcome);
     return outcome;
   }
 
   #setAside(): AccountOutcome['setAside'] {
-    return [...this.#unfetchable.values()].flatMap(({ name, givenUp }) =>
-      [...givenUp].map(([uid, error]) => ({ mailbox: name, uid, error })),
+    return [...this.#unfetchable.values()].flatMap(({ name, givenUp, newly }) =>
+      [...givenUp].map(([uid, error]) => ({ mailbox: name, uid, error, isNew: newly.has(uid) })),
     );
   }
 
@@ -391,6 +433,12 @@ class AccountFollow {
     for (const [id, outcome] of this.#outcomes) await this.#finish(id as MailboxRow['id'], outcome);
     if (gone.length > 0) await this.#commit(gone.map((row) => ({ t: 'mailbox-gone', id: row.id }) as const));
     this.#countRemoved(removed);
+  }
+
+  async #finishWithoutRemovals(): Promise<void> {
+    for (const [id, outcome] of this.#outcomes) {
+      if (outcome.vanished.length === 0) await this.#finish(id as MailboxRow['id'], outcome);
+    }
   }
 
   async #finish(id: MailboxRow['id'], outcome: MailboxOutcome): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * Fetches new messages of the open mailbox into the journal. A body is looked at before it counts: it must be
  * whole and as long as the server says. One that is not is asked for again, then set aside: journaled as such,
- * reported, and tried again at every later look, while the rest of the mailbox goes on.
+ * reported, and tried again at later looks, while the rest of the mailbox goes on.
  */
 import type { MailboxId, MessageRecord, SetAsideRecord } from '../../../journal/index.ts';
 import { hasCode, type UnderstudyError } from '../../../lib/index.ts';
@@ -26,10 +26,12 @@ const IDS = { flags: true, internalDate: true, size: true, guid: true } as const
 
 /** What one look learned of a mailbox's messages that cannot be had; it outlives the connections that they break. */
 export interface Unfetchable {
-  /** UIDs that were the next to come when a connection broke, or that are set aside: each is asked for alone. */
+  /** UIDs that were the next to come when a fetch failed, or that are set aside: each is asked for alone. */
   readonly suspects: Set<number>;
-  /** UIDs set aside in this look, with the cause: not asked for again in it. */
+  /** UIDs set aside in this look, or still at rest since an earlier one, with the cause: not asked for again in it. */
   readonly givenUp: Map<number, UnderstudyError>;
+  /** Those of them that were not set aside before. */
+  readonly newly: Set<number>;
 }
 
 export interface FetchJob {
@@ -85,13 +87,18 @@ export async function fetchMessages(
   }
 }
 
-/** True for failures that a single message can cause, as a corrupt one does on some servers. */
-function breaksConnection(error: unknown): boolean {
-  return (
-    hasCode(error, 'MAIL_CONNECTION_LOST') ||
-    hasCode(error, 'MAIL_PROTOCOL_ERROR') ||
-    hasCode(error, 'MAIL_UNAVAILABLE')
-  );
+/** Failures that a single message can cause, as a corrupt one does on some servers. */
+const OF_ONE_MESSAGE = [
+  'MAIL_CONNECTION_LOST',
+  'MAIL_PROTOCOL_ERROR',
+  'MAIL_UNAVAILABLE',
+  'MAIL_COMMAND_REFUSED',
+  'MAIL_NO_ANSWER',
+  'MAIL_LITERAL_TOO_LARGE',
+];
+
+function mayBeOneMessage(error: unknown): boolean {
+  return OF_ONE_MESSAGE.some((code) => hasCode(error, code));
 }
 
 /** Cuts the ranges into windows; a suspect has a window of its own. */
@@ -127,6 +134,7 @@ class WindowFetch {
   /** Whole, but not as long as the server says; or announced without a body. */
   readonly #doubtful = new Map<number, string>();
   #expected: number[] | undefined;
+  #abandoned = false;
   /** UID of the message served last. */
   #lastServed = 0;
   #bytes = 0;
@@ -148,6 +156,7 @@ class WindowFetch {
 
   /** Its outcome is of no interest any more: what it received stays in the journal as bodies without a message. */
   abandon(): void {
+    this.#abandoned = true;
     this.done.catch(() => {});
   }
 
@@ -158,7 +167,8 @@ class WindowFetch {
       if (bodies.length === 0) return;
     }
     await this.#fetchBodies(bodies);
-    if (this.#doubtful.size > 0) await this.#askAgain();
+    // Of an abandoned one the mailbox may not be the open one any more.
+    if (this.#doubtful.size > 0 && !this.#abandoned) await this.#askAgain();
   }
 
   result(): FetchedWindow {
@@ -169,14 +179,18 @@ class WindowFetch {
 
   /**
    * What came before a failure; nothing is said about the UIDs that did not. The message that the server was
-   * probably working on is asked for alone from now on; alone already, it is set aside.
+   * probably working on is asked for alone from now on; alone already, it is set aside. A refusal comes when the server
+   * is through: any that it left out may be the one.
    */
   afterFailure(error: unknown): FetchedWindow {
-    const next = this.#firstMissing();
-    if (next !== undefined && breaksConnection(error)) {
+    if (mayBeOneMessage(error)) {
       const { suspects } = this.#job.unfetchable;
-      if (suspects.has(next)) this.#giveUp(next, error as UnderstudyError);
-      suspects.add(next);
+      const isRefused = hasCode(error, 'MAIL_COMMAND_REFUSED');
+      for (const uid of this.#missing(isRefused ? 0 : this.#lastServed)) {
+        if (suspects.has(uid)) this.#giveUp(uid, error as UnderstudyError);
+        suspects.add(uid);
+        if (!isRefused) break;
+      }
     }
     return { ...this.result(), upTo: 0 };
   }
@@ -187,15 +201,14 @@ class WindowFetch {
     this.#job.unfetchable.givenUp.set(uid, error);
   }
 
-  /** Servers serve in ascending order: what they skipped is gone from the mailbox. */
-  #firstMissing(): number | undefined {
+  /** Servers serve in ascending order: what they skipped before `after` is gone from the mailbox. */
+  *#missing(after: number): Iterable<number> {
     const expected = this.#expected ? rangesOfUids(this.#expected) : this.#window;
     for (const { from, to } of expected) {
-      for (let uid = Math.max(from, this.#lastServed + 1); uid <= to; uid++) {
-        if (!this.#records.has(uid)) return uid;
+      for (let uid = Math.max(from, after + 1); uid <= to; uid++) {
+        if (!this.#records.has(uid)) yield uid;
       }
     }
-    return undefined;
   }
 
   async #withoutHeldBodies(): Promise<UidRange[]> {

@@ -3,6 +3,7 @@ import type { MailboxRow } from '../../../catalog/index.ts';
 import type { UnderstudyError } from '../../../lib/index.ts';
 import type { Burst, MailDeps } from '../types.ts';
 import type { ConnectionPool } from './connection-pool.ts';
+import type { MessagePauses } from './message-pauses.ts';
 import type { Pace } from './pace.ts';
 import type { PassProgress } from './progress.ts';
 
@@ -24,6 +25,10 @@ export interface FollowContext {
   progress: PassProgress | undefined;
   /** Mailboxes brought up to date since the statuses that are compared next were asked for. */
   movedOn: Set<MailboxRow['id']>;
+  /** When messages that are set aside are asked for again. */
+  readonly pauses: MessagePauses;
+  /** UIDs that a fetch which failed may have failed by, until their mailbox has been looked at to its end. */
+  readonly suspects: Map<MailboxRow['id'], Set<number>>;
   /** Told when a burst of removals was journaled, with the checkpoint just before it. */
   onBurst(burst: Burst): void;
 }
@@ -43,5 +48,7 @@ export interface AccountOutcome {
     readonly mailbox: string;
     readonly uid: number;
     readonly error: UnderstudyError;
+    /** It was not set aside before this look. */
+    readonly isNew: boolean;
   }[];
 }

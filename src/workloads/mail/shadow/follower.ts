@@ -10,6 +10,7 @@ import { listAccounts } from './accounts.ts';
 import { bandwidthOf } from './bandwidth.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { AccountOutcome, Counters, FollowContext } from './context.ts';
+import { MessagePauses } from './message-pauses.ts';
 import { Pace } from './pace.ts';
 import { AccountProblems, problemOf } from './problems.ts';
 import { PassProgress } from './progress.ts';
@@ -93,6 +94,8 @@ export class Follower {
       counters,
       progress: undefined,
       movedOn: new Set(),
+      pauses: new MessagePauses(deps.clock),
+      suspects: new Map(),
       onBurst: (burst) => this.#burst(burst),
     };
   }

@@ -33,7 +33,7 @@ export interface MailboxJob {
   /** From LIST-STATUS, for servers that do not tell UIDNEXT on EXAMINE. */
   readonly uidNext?: number;
   /** The position that the replica has; absent before the first look. */
-  readonly known?: { readonly uidNext: number; readonly highestModSeq?: string };
+  readonly known?: { readonly uidNext: number; readonly highestModSeq?: string; readonly complete: boolean };
   /** Nothing of the account is held yet: no use to ask for ids before bodies. */
   readonly firstLook: boolean;
   readonly unfetchable: Unfetchable;
@@ -89,13 +89,17 @@ class MailboxFollow {
   };
   /** New messages seen, those set aside included. */
   #came = 0;
-  /** UIDs below the known UIDNEXT that the server shows and the replica lacks. */
+  /** UIDs that the server shows among those compared, and the replica lacks. */
   readonly #missing: number[] = [];
   #flagChanges: StepRecord[] = [];
   /** The answers to what was asked together with EXAMINE may come before it is known what was opened. */
   #isTheSame = false;
   /** The final position is in a step already. */
   #positioned = false;
+  /** The replica's position says that this mailbox was not looked at to its end. */
+  #incomplete: boolean;
+  /** UIDs at or above the known UIDNEXT that are held: an interrupted look may have committed beyond its position. */
+  readonly #heldAhead = new Set<number>();
   /** Steps on their way to the disk; awaited before this mailbox counts as done. */
   #commits: Promise<unknown>[] = [];
 
@@ -103,15 +107,25 @@ class MailboxFollow {
     this.#context = context;
     this.#connection = connection;
     this.#job = job;
+    this.#incomplete = job.known?.complete === false;
   }
 
   async run(): Promise<MailboxOutcome> {
+    try {
+      return await this.#run();
+    } finally {
+      // Also after a failure: who looks again would not find what is on its way, and journal it once more.
+      await Promise.allSettled(this.#commits);
+    }
+  }
+
+  async #run(): Promise<MailboxOutcome> {
     const { known } = this.#job;
+    const below = known === undefined ? 1 : this.#heldBelow(known.uidNext);
     const resync = known?.highestModSeq !== undefined && this.#connection.enabled.has('QRESYNC');
     const began = this.#context.deps.clock.monotonicMs();
     const opening = this.#connection.examine(this.#job.name);
-    const changes =
-      resync && known.uidNext > 1 ? this.#changesSince(known.uidNext, known.highestModSeq ?? '') : undefined;
+    const changes = resync && below > 1 ? this.#changesSince(below, known.highestModSeq ?? '') : undefined;
     // Its failure is that of `opening` too; that one is reported.
     changes?.catch(() => {});
     const mailbox = await opening;
@@ -119,21 +133,20 @@ class MailboxFollow {
     this.#mustBeTheSame(mailbox);
     await changes;
     const doubtful = resync && !reaches(mailbox.highestModSeq, known.highestModSeq);
-    const compare = known !== undefined && known.uidNext > 1 && (!resync || doubtful);
-    if (compare) await this.#compareAll(known.uidNext, doubtful);
+    if (below > 1 && (!resync || doubtful)) await this.#compareAll(below, doubtful);
 
     const uidNext = mailbox.uidNext ?? this.#job.uidNext ?? (await this.#highestUid()) + 1;
     await this.#fetchNew(mailbox, uidNext);
     await this.#settle();
-    if (!compare && !this.#countIsRight(mailbox)) {
-      await this.#compareAll(uidNext, false);
-      await this.#fetch(mailbox, rangesOfUids(this.#takeMissing()), uidNext);
+    if (!this.#countIsRight(mailbox)) {
+      await this.#compareAll(Math.max(uidNext, below), false);
+      await this.#fetchMissing(mailbox, uidNext);
       await this.#settle();
     }
 
     this.#outcome.gaps = uidNext - (known?.uidNext ?? 1) > this.#came;
     const moved = known?.uidNext !== uidNext || known.highestModSeq !== mailbox.highestModSeq;
-    if (this.#outcome.vanished.length > 0 || (moved && !this.#positioned)) {
+    if (this.#outcome.vanished.length > 0 || ((moved || this.#incomplete) && !this.#positioned)) {
       this.#outcome.position = this.#position(uidNext, mailbox.highestModSeq);
     }
     return this.#outcome;
@@ -156,11 +169,11 @@ class MailboxFollow {
     return mailErrors.make('MAIL_MAILBOX_MOVED', `${account}/${name} ${how}`, { details: { setBack } });
   }
 
-  /** QRESYNC: flags and removals since the known MODSEQ. */
-  async #changesSince(uidNext: number, modSeq: string): Promise<void> {
+  /** QRESYNC: flags and removals of UIDs below `below` since the known MODSEQ. */
+  async #changesSince(below: number, modSeq: string): Promise<void> {
     const gone: UidRange[] = [];
     await this.#connection.fetch(
-      [{ from: 1, to: uidNext - 1 }],
+      [{ from: 1, to: below - 1 }],
       { flags: true },
       (message) => {
         const held = this.#held(message.uid);
@@ -177,7 +190,7 @@ class MailboxFollow {
    * HIGHESTMODSEQ went back, the server lost its indexes, or is an older copy of itself that has given our UIDs
    * again; then the messages' own ids are compared too.
    */
-  async #compareAll(uidNext: number, doubtful: boolean): Promise<void> {
+  async #compareAll(below: number, doubtful: boolean): Promise<void> {
     const { catalog } = this.#context.deps.vault;
     const gone: number[] = [];
     let from = 1;
@@ -204,7 +217,7 @@ class MailboxFollow {
       : catalog.uidsWithFlags(this.#job.id);
     for (const row of rows) {
       const { uid } = row;
-      if (uid >= uidNext) break;
+      if (uid >= below) break;
       if (held.size === COMPARED_PER_REQUEST) {
         await compare(held, last);
         held = new Map();
@@ -212,9 +225,9 @@ class MailboxFollow {
       held.set(uid, row);
       last = uid;
     }
-    if (from < uidNext) await compare(held, uidNext - 1);
+    if (from < below) await compare(held, below - 1);
     const shown = new Set(this.#missing);
-    for (const { uid } of this.#setAside()) if (uid < uidNext && !shown.has(uid)) gone.push(uid);
+    for (const { uid } of this.#setAside()) if (uid < below && !shown.has(uid)) gone.push(uid);
     this.#outcome.vanished = rangesOfUids(gone.sort((a, b) => a - b));
   }
 
@@ -240,13 +253,11 @@ class MailboxFollow {
     return [...missing].sort((a, b) => a - b);
   }
 
+  /** What is new, then what was set aside before: asking for that may cost the connection. */
   async #fetchNew(mailbox: SelectedMailbox, uidNext: number): Promise<void> {
     const from = this.#job.known?.uidNext ?? 1;
-    for (const { uid } of this.#setAside()) {
-      this.#job.unfetchable.suspects.add(uid);
-      if (uid < from) this.#missing.push(uid);
-    }
-    const behind = this.#takeMissing();
+    const aside = this.#setAsideBefore();
+    const behind = this.#takeMissing().filter((uid) => !aside.has(uid));
     const ranges = rangesOfUids(behind);
     if (from < uidNext) {
       // A suspect is found by what the server fails to serve: UIDs that are gone must not be taken for it.
@@ -257,13 +268,47 @@ class MailboxFollow {
           : [{ from, to: uidNext - 1 }]),
       );
     }
-    await this.#fetch(mailbox, this.#withoutHeld(normalizeRanges(ranges), from), uidNext);
+    const wanted = this.#withoutHeldAhead(withoutUids(normalizeRanges(ranges), aside));
+    await this.#fetch(mailbox, wanted, uidNext, behind);
+    const again = [...aside].filter((uid) => !rangesHold(this.#outcome.vanished, uid)).sort((a, b) => a - b);
+    await this.#fetch(mailbox, rangesOfUids(again), uidNext, again);
   }
 
-  async #fetch(mailbox: SelectedMailbox, asked: readonly UidRange[], uidNext: number): Promise<void> {
+  /** UIDs set aside by earlier looks; those that rest now count as given up, so that they are reported still. */
+  #setAsideBefore(): ReadonlySet<number> {
+    const { suspects, givenUp } = this.#job.unfetchable;
+    const { pauses } = this.#context;
+    const uids = new Set(this.#setAside().map(({ uid }) => uid));
+    pauses.keepOnly(this.#job.id, uids);
+    for (const uid of uids) {
+      suspects.add(uid);
+      const paused = pauses.paused(this.#job.id, uid);
+      if (paused) givenUp.set(uid, paused);
+    }
+    return uids;
+  }
+
+  /** What the server was found to have beside what it told. */
+  async #fetchMissing(mailbox: SelectedMailbox, uidNext: number): Promise<void> {
+    const { unfetchable, known } = this.#job;
+    const missing = this.#takeMissing().filter((uid) => !unfetchable.givenUp.has(uid));
+    if (missing.length === 0) return;
+    // Complete already it would not be opened again, should this fetch fail.
+    this.#commitPosition(known?.uidNext ?? 1, known?.highestModSeq ?? mailbox.highestModSeq, false);
+    await this.#fetch(mailbox, rangesOfUids(missing), uidNext, missing);
+  }
+
+  /** `shown`: UIDs among them that the server has told of in this look, so that it must serve them. */
+  async #fetch(
+    mailbox: SelectedMailbox,
+    asked: readonly UidRange[],
+    uidNext: number,
+    shown: readonly number[],
+  ): Promise<void> {
     const { unfetchable, totals } = this.#job;
     const ranges = withoutUids(asked, unfetchable.givenUp);
     if (ranges.length === 0) return;
+    const unserved = new Set(shown);
     const { progress } = this.#context;
     const { known } = this.#job;
     progress?.found(this.#job.account, countOfRanges(ranges));
@@ -284,6 +329,10 @@ class MailboxFollow {
       async (window) => {
         this.#came += window.records.filter(({ uid }) => uid >= (known?.uidNext ?? 1)).length;
         const news = window.records.filter((record) => record.t === 'message' || this.#isNews(record));
+        for (const record of window.records) {
+          unserved.delete(record.uid);
+          if (record.t === 'set-aside') this.#givenUp(record.uid);
+        }
         const added = window.records.reduce((count, record) => count + (record.t === 'message' ? 1 : 0), 0);
         reached = Math.max(reached, Math.min(window.upTo + 1, uidNext));
         totals.added += added;
@@ -293,16 +342,55 @@ class MailboxFollow {
         progress?.fetched(added, window.bytes);
         if (news.length === 0) return;
         // The last step of a mailbox without removals carries its final position, which saves a commit.
-        const final = window.last && this.#flagChanges.length === 0 && this.#outcome.vanished.length === 0;
-        if (final) this.#positioned = true;
-        const position = final
-          ? this.#position(uidNext, mailbox.highestModSeq)
-          : this.#position(reached, modSeq);
-        this.#commit([...news, final ? position : { ...position, complete: false }]);
+        const final =
+          window.last &&
+          this.#flagChanges.length === 0 &&
+          this.#outcome.vanished.length === 0 &&
+          unserved.size === 0;
+        if (this.#positioned) this.#commit(news);
+        else if (final) this.#commitPosition(uidNext, mailbox.highestModSeq, true, news);
+        else this.#commitPosition(reached, modSeq, false, news);
         // Two steps on their way keep the disk busy; more would only hold memory.
         if (this.#commits.length > 2) await this.#commits.shift();
       },
     );
+    await this.#giveUpUnserved([...unserved].filter((uid) => !unfetchable.givenUp.has(uid)));
+  }
+
+  /**
+   * The server has told of these, and left them out of its answer when it was asked for them: either they are gone by
+   * now, or it cannot serve them, and its silence must not pass for their absence.
+   */
+  async #giveUpUnserved(uids: readonly number[]): Promise<void> {
+    if (uids.length === 0) return;
+    const { account, name, id, unfetchable } = this.#job;
+    const shown = new Set<number>();
+    // A session may go on listing what others have expunged: only one that opens the mailbox anew tells.
+    this.#mustBeTheSame(await this.#connection.examine(name));
+    await this.#connection.fetch(
+      rangesOfUids([...uids].sort((a, b) => a - b)),
+      { flags: true },
+      ({ uid }) => {
+        shown.add(uid);
+      },
+    );
+    const records: SetAsideRecord[] = [];
+    for (const uid of shown) {
+      const detail = `UID ${uid} of ${account}/${name}: the server lists it and does not serve it`;
+      const error = mailErrors.make('MAIL_MESSAGE_DAMAGED', detail);
+      unfetchable.givenUp.set(uid, error);
+      this.#givenUp(uid);
+      records.push({ t: 'set-aside', id, uid, code: error.code, detail });
+    }
+    const news = records.filter((record) => this.#isNews(record));
+    if (news.length > 0) this.#commit(news);
+  }
+
+  #givenUp(uid: number): void {
+    const { id, unfetchable } = this.#job;
+    if (!this.#setAside().some((row) => row.uid === uid)) unfetchable.newly.add(uid);
+    const error = unfetchable.givenUp.get(uid);
+    if (error) this.#context.pauses.failed(id, uid, error);
   }
 
   /** A message that stays set aside for the same cause is not journaled again. */
@@ -338,6 +426,18 @@ class MailboxFollow {
     this.#commits.push(commit);
   }
 
+  #commitPosition(
+    uidNext: number,
+    modSeq: string | undefined,
+    isFinal: boolean,
+    news: readonly StepRecord[] = [],
+  ): void {
+    const position = this.#position(uidNext, modSeq);
+    this.#commit([...news, isFinal ? position : { ...position, complete: false }]);
+    this.#positioned = isFinal;
+    this.#incomplete = !isFinal;
+  }
+
   #position(uidNext: number, highestModSeq: string | undefined): PositionRecord {
     return {
       t: 'position',
@@ -367,19 +467,28 @@ class MailboxFollow {
     return rangesOfUids([...new Set(held)].sort((a, b) => a - b));
   }
 
-  /** An interrupted look may have committed messages beyond its position. */
-  #withoutHeld(ranges: UidRange[], from: number): UidRange[] {
-    const { catalog } = this.#context.deps.vault;
-    if (catalog.messages(this.#job.id, { afterUid: from - 1, limit: 1 }).length === 0) return ranges;
-    const held = new Set<number>();
-    for (let after = from - 1; ; ) {
-      const rows = catalog.messages(this.#job.id, { afterUid: after, limit: 5_000 });
-      for (const row of rows) held.add(row.uid);
-      if (rows.length < 5_000) break;
-      after = rows.at(-1)?.uid as number;
+  /**
+   * UIDs below this are compared with the server's: also those that an interrupted look has committed beyond its
+   * position, for their flags may have changed since. Fills in `#heldAhead`.
+   */
+  #heldBelow(uidNext: number): number {
+    if (!this.#incomplete) return uidNext;
+    let below = uidNext;
+    for (;;) {
+      const rows = this.#context.deps.vault.catalog.messages(this.#job.id, {
+        afterUid: below - 1,
+        limit: 5_000,
+      });
+      for (const { uid } of rows) this.#heldAhead.add(uid);
+      below = (rows.at(-1)?.uid ?? below - 1) + 1;
+      if (rows.length < 5_000) return below;
     }
+  }
+
+  #withoutHeldAhead(ranges: readonly UidRange[]): readonly UidRange[] {
+    if (this.#heldAhead.size === 0) return ranges;
     const wanted: number[] = [];
-    for (const uid of uidsOfRanges(ranges)) if (!held.has(uid)) wanted.push(uid);
+    for (const uid of uidsOfRanges(ranges)) if (!this.#heldAhead.has(uid)) wanted.push(uid);
     return rangesOfUids(wanted);
   }
 
@@ -388,7 +497,7 @@ class MailboxFollow {
   }
 }
 
-function withoutUids(ranges: readonly UidRange[], uids: ReadonlyMap<number, unknown>): readonly UidRange[] {
+function withoutUids(ranges: readonly UidRange[], uids: { keys(): Iterable<number> }): readonly UidRange[] {
   const holes = [...uids.keys()].filter((uid) => rangesHold(ranges, uid)).sort((a, b) => a - b);
   if (holes.length === 0) return ranges;
   return ranges.flatMap(({ from, to }) => {
