@@ -123,7 +123,7 @@ function serverMetrics(registry: Registry): ServerMetric[] {
     gauge('vault_committed_lsn', 'Last committed LSN.', (f) => f.engine?.committedLsn),
     gauge(
       'messages_set_aside',
-      'Messages that the server could not serve rightly so far.',
+      'Messages that the server does not serve rightly now, as `understudy status` counts them.',
       (f) => f.engine?.messagesSetAside,
     ),
     gauge('first_pass_done', '1 once a whole pass has ended since the start.', (f) =>
