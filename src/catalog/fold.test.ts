@@ -96,20 +96,31 @@ class Model {
   }
 }
 
+/** The mailboxes with their messages; what else tells of them must agree. */
 function stateOf(catalog: Catalog, at?: Lsn): unknown {
-  return catalog
-    .accounts(at)
-    .flatMap(({ account }) => catalog.mailboxes(account, at))
+  const accounts = catalog.accounts(at);
+  assert.deepEqual(
+    catalog.accountNames(at),
+    accounts.map(({ account }) => account),
+  );
+  return accounts
+    .flatMap(({ account, mailboxCount, messageCount }) => {
+      const mailboxes = catalog.mailboxes(account, at);
+      const counted = mailboxes.reduce((sum, { id }) => sum + catalog.countMessages(id, at).messages, 0);
+      assert.deepEqual([mailboxCount, messageCount], [mailboxes.length, counted]);
+      return mailboxes;
+    })
     .sort((a, b) => a.id - b.id)
-    .map(({ id, account, name }) => [
-      id,
-      account,
-      name,
-      [...catalog.iterateMessages(id, at)].map((row) => [
-        row.uid,
-        `${Buffer.from(row.hash).toString('hex')} ${row.flags}`,
-      ]),
-    ]);
+    .map(({ id, account, name }) => {
+      const messages = [...catalog.iterateMessages(id, at)];
+      assert.equal(catalog.countMessages(id, at).messages, messages.length);
+      return [
+        id,
+        account,
+        name,
+        messages.map((row) => [row.uid, `${Buffer.from(row.hash).toString('hex')} ${row.flags}`]),
+      ];
+    });
 }
 
 /** An action as a record, on mailboxes begun so far; undefined when there is none. */

@@ -10,10 +10,7 @@ export function accountsOf({ ports, parameters, move }: TakeOver, at: Lsn): Prom
     const { accounts } = parameters;
     if (accounts === undefined) {
       const except = new Set(parameters.except);
-      return catalog
-        .accounts(at)
-        .map(({ account }) => account)
-        .filter((account) => !except.has(account));
+      return catalog.accountNames(at).filter((account) => !except.has(account));
     }
     for (const account of accounts) requireAccount(catalog, account);
     return accounts.filter((account) => catalog.account(account, at) !== undefined);

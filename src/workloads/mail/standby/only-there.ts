@@ -17,7 +17,7 @@ export async function accountsOnlyThere(
   at: Lsn,
   signal: AbortSignal | undefined,
 ): Promise<OnlyThere[]> {
-  const living = new Set(catalog.accounts(at).map(({ account }) => account));
+  const living = new Set(catalog.accountNames(at));
   const gone = catalog
     .accountsEver()
     .filter(({ account, goneLsn }) => goneLsn !== undefined && goneLsn <= at && !living.has(account))

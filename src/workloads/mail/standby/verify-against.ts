@@ -18,10 +18,7 @@ export async function verifyAgainst(
 ): Promise<VerifyReport> {
   const { reader, target, config, clock, log } = deps;
   const at = request.at ?? reader.catalog.appliedLsn;
-  const accounts =
-    request.account === undefined
-      ? reader.catalog.accounts(at).map(({ account }) => account)
-      : [request.account];
+  const accounts = request.account === undefined ? reader.catalog.accountNames(at) : [request.account];
   const rules =
     accounts.length === 0 ? { separator: null, prefix: '' } : await namesOf(deps, accounts, options.signal);
   const report = await verifyMail(
