@@ -2,7 +2,7 @@
 
 import type { Lsn } from '../journal/index.ts';
 import type { SerializedError } from '../lib/index.ts';
-import type { PushEvent, ShadowMetrics } from '../workloads/mail/index.ts';
+import type { PushAnswer, PushEvent, ShadowMetrics } from '../workloads/mail/index.ts';
 import type { HeldBurst, WarmMetrics, WarmStatus } from '../workloads/mail/warm/index.ts';
 import type { LiveStatus, WarmLive, WarmPair } from './core.ts';
 import type { Operation, OperationContext } from './operation.ts';
@@ -12,8 +12,8 @@ import type { Caller } from './rpc.ts';
 export type ThreadMethods = {
   /** Runs an operation; `input` has been parsed. */
   operate: { params: { name: string; input: unknown }; result: unknown };
-  /** Resolves after the commit that holds what the event is about. */
-  push: { params: PushEvent; result: undefined };
+  /** Resolves after the commit that holds what the event is about, or says that it does not yet. */
+  push: { params: PushEvent; result: PushAnswer };
   status: { params: undefined; result: LiveStatus };
   metrics: { params: undefined; result: ThreadMetrics };
   /** Reading thread only: brings the search index of a server up to its journal. */

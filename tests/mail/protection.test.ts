@@ -19,7 +19,7 @@ import { connectLmtp } from '../lab/lmtp.ts';
 import { temporaryDirectory } from '../lab/temp.ts';
 import { ImapClient } from './imap-client.ts';
 import { JournalWatch } from './journal-watch.ts';
-import { command, document, numberedMessage, type Script, until } from './service-support.ts';
+import { command, document, numberedMessage, reading, type Script, until } from './service-support.ts';
 import { MailLab, SERVER, serversMissing } from './support.ts';
 
 const KILLS = Number(process.env['UNDERSTUDY_DOVECOT_KILLS'] ?? 3);
@@ -132,6 +132,59 @@ describe('synchronous protection', { skip: serversMissing }, () => {
     assert.ok((await metric('understudy_push_requests_total', outcome('protected'))) >= 2 * 21);
     assert.equal(await metric('understudy_push_fail_open_total'), 0);
     assert.doesNotMatch(lab.dovecot.log(), /understudy: a change/);
+  });
+
+  it('promises nothing that it has not: a message set aside, a mailbox not followed, a tree not shown yet', async (t) => {
+    const running = await startProtected(t, { accounts: 1, timeout: '2s', sweep: '1h', proxied: true });
+    const { lab, service, script, metric } = running;
+    const [account = ''] = lab.dovecot.accounts;
+    const counted = async () => [
+      await metric('understudy_push_requests_total', outcome('protected')),
+      await metric('understudy_push_requests_total', outcome('error')),
+      await metric('understudy_push_requests_total', outcome('hinted')),
+    ];
+    const client = await ImapClient.open(lab.dovecot, account);
+    lab.after(() => client.close());
+    assert.ok((await client.append('INBOX', numberedMessage('well'))).ok);
+    assert.deepEqual(await counted(), [1, 0, 0]);
+
+    for (const to of ['RFC822.SIZE 7322 ', 'XFC822.SIZE 7321 ']) {
+      script.rewrites.push({ from: 'RFC822.SIZE 7321 ', to });
+      const before = await counted();
+      const raw = Buffer.concat([numberedMessage('ill'), Buffer.alloc(7_321, 'z')]).subarray(0, 7_321);
+      assert.ok((await client.append('INBOX', raw)).ok);
+      assert.deepEqual(await counted(), [before[0], (before[1] ?? 0) + 1, 0], to);
+      script.rewrites.length = 0;
+    }
+
+    const row = (await reading(lab.vaultDir, ({ catalog }) => catalog.mailboxByName(account, 'INBOX'))) as {
+      uidValidity: number;
+    };
+    const told = async (event: object) => {
+      const answer = await fetch(`${service.url}/push/${SERVER}`, {
+        method: 'POST',
+        body: JSON.stringify({ user: account, success: true, events: [event] }),
+      });
+      return ((await answer.json()) as { protected: boolean }).protected;
+    };
+    const { uidValidity } = row;
+    assert.equal(
+      await told({ name: 'MessageNew', mailbox: 'INBOX', uid: 1, uid_validity: uidValidity }),
+      true,
+    );
+    assert.equal(await told({ name: 'MessageNew', mailbox: 'INBOX', uid: 99 }), false);
+    assert.equal(await told({ name: 'MessageNew', mailbox: 'INBOX', uid: 1, uid_validity: 7 }), false);
+    assert.equal(await told({ name: 'MessageNew', mailbox: 'shared/team', uid: 1 }), false);
+    assert.equal(await told({ name: 'FlagsSet', mailbox: 'shared/team', uid: 1 }), false);
+
+    const before = await counted();
+    assert.ok((await client.create('Made')).ok);
+    assert.deepEqual(await counted(), [before[0], before[1], 1]);
+    await until('it is journaled all the same', 5_000, () =>
+      reading(lab.vaultDir, ({ catalog }) => catalog.mailboxByName(account, 'Made') !== undefined),
+    );
+    assert.equal(await told({ name: 'MailboxDelete', mailbox: 'Made' }), false);
+    assert.equal(await told({ name: 'MailboxDelete', mailbox: 'Never' }), true);
   });
 
   it(`loses no acknowledged message when Dovecot is killed ${KILLS} times among pipelined deliveries`, async (t) => {

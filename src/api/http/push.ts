@@ -4,7 +4,8 @@
  *   hint         204 at once; the event only makes us look sooner
  *   synchronous  200 {"protected": true} after the journal has committed it, or, when that takes longer than
  *                `push.timeout` or fails, 200 {"protected": false}: mail must flow though the near-line side is ill.
- *                Every such case is counted and logged.
+ *                Every such case is counted and logged. A change of the mailboxes themselves that LIST does not show yet
+ *                gets the same answer, and is counted as a hint: no mail is at stake.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../config/index.ts';
@@ -84,7 +85,7 @@ async function protect(push: Push, reply: FastifyReply): Promise<FastifyReply> {
   const timer = new AbortController();
   const followed = push.thread.call('push', push.pushed.event);
   const committed = followed.then(
-    () => 'protected' as const,
+    (answer) => (answer.committed ? ('protected' as const) : ('hinted' as const)),
     (error: unknown) => asOperatingError(error),
   );
   const late = push.clock.sleep(push.timeout, timer.signal).then(
@@ -95,7 +96,7 @@ async function protect(push: Push, reply: FastifyReply): Promise<FastifyReply> {
   timer.abort();
   const outcome = typeof ended === 'string' ? ended : 'error';
   push.count(outcome);
-  if (outcome !== 'protected') {
+  if (outcome !== 'protected' && outcome !== 'hinted') {
     push.unprotected.note(push.server, followed);
     push.log.warn(
       {

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../config/index.ts';
 import { silentLog, systemClock } from '../../lib/index.ts';
-import type { PushEvent } from '../../workloads/mail/index.ts';
+import type { PushAnswer, PushEvent } from '../../workloads/mail/index.ts';
 import { apiErrors } from '../errors.ts';
 import type { Operation, OperationContext } from '../operation.ts';
 import type { ServiceThread } from '../threads.ts';
@@ -31,7 +31,9 @@ servers:
 
 type Operate = (operation: Operation, input: unknown, context: OperationContext) => Promise<unknown>;
 
-async function serverWith(options: { operate?: Operate; push?: (event: PushEvent) => Promise<void> } = {}) {
+async function serverWith(
+  options: { operate?: Operate; push?: (event: PushEvent) => Promise<PushAnswer> } = {},
+) {
   const thread = {
     up: true,
     call: async (method: string, params: unknown) => {
@@ -193,7 +195,7 @@ test('a hint is answered at once and passed on; it needs the push secret where t
   const server = await serverWith({
     push: async (event) => {
       events.push(event);
-      await new Promise(() => {});
+      return new Promise(() => {});
     },
   });
   const payload =
@@ -207,12 +209,13 @@ test('a hint is answered at once and passed on; it needs the push secret where t
 });
 
 test('a synchronous event is answered after the commit, or unprotected when that fails or takes too long', async () => {
-  const outcomes: (() => Promise<void>)[] = [
-    async () => {},
+  const outcomes: (() => Promise<PushAnswer>)[] = [
+    async () => ({ committed: true }),
     () => Promise.reject(apiErrors.make('API_VAULT_UNAVAILABLE', 'closed')),
     () => new Promise(() => {}),
+    async () => ({ committed: false }),
   ];
-  const server = await serverWith({ push: () => (outcomes.shift() as () => Promise<void>)() });
+  const server = await serverWith({ push: () => (outcomes.shift() as () => Promise<PushAnswer>)() });
   const push = async () =>
     (
       await server.inject({
@@ -222,13 +225,18 @@ test('a synchronous event is answered after the commit, or unprotected when that
       })
     ).json();
   assert.deepEqual(
-    [await push(), await push(), await push()],
-    [{ protected: true }, { protected: false }, { protected: false }],
+    [await push(), await push(), await push(), await push()],
+    [{ protected: true }, { protected: false }, { protected: false }, { protected: false }],
   );
   const metrics = (await server.inject({ method: 'GET', url: '/metrics' })).payload;
   assert.match(metrics, /understudy_push_fail_open_total\{server="synchronous"\} 2/);
   assert.match(
     metrics,
     /understudy_push_requests_total\{server="synchronous",mode="synchronous",outcome="protected"\} 1/,
+  );
+  // What is not in the journal yet and holds no mail is not promised, and is no failure.
+  assert.match(
+    metrics,
+    /understudy_push_requests_total\{server="synchronous",mode="synchronous",outcome="hinted"\} 1/,
   );
 });

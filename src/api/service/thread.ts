@@ -104,10 +104,7 @@ function vaultMethods(
   return {
     ...noWarmStandby,
     operate: operateWith(core),
-    push: async (event) => {
-      await keeper.following().engine.push(event);
-      return undefined;
-    },
+    push: (event) => keeper.following().engine.push(event),
     index: () => {
       throw apiErrors.make('API_DEFECT', 'a vault’s thread does not index for search');
     },

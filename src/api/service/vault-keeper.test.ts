@@ -39,7 +39,7 @@ test('a vault that is being opened again when the keeper is stopped is closed', 
   const keeper = await VaultKeeper.start(parts as unknown as CoreParts, 'mail-a');
   await opening.promise;
   const stopped = keeper.stop();
-  opened.resolve({ close: async () => ended.push('vault') });
+  opened.resolve({ whenStopped: new Promise(() => {}), close: async () => ended.push('vault') });
   await stopped;
   assert.deepEqual(ended, ['engine', 'vault']);
 });

@@ -171,6 +171,14 @@ export const mailErrors = defineErrors({
       'A change was pushed for an account that is being restored; it is journaled when the restore ends.',
     remedy: 'Nothing to do: the restore ends with a look at the whole account.',
   },
+  MAIL_CHANGE_NOT_JOURNALED: {
+    kind: 'failed',
+    retry: 'later',
+    summary:
+      'A change was pushed that is not in the journal after a look: its mailbox is not followed, or its message was set aside.',
+    remedy:
+      'See the message. What was set aside is tried again; mailboxes of others and shared ones are not followed.',
+  },
   MAIL_NOTHING_SHADOWED: {
     kind: 'refused',
     retry: 'after-repair',

@@ -188,6 +188,11 @@ export interface PushEvent {
   readonly changes: readonly PushedChange[];
 }
 
+export interface PushAnswer {
+  /** False: a mailbox was made, renamed, deleted or subscribed to, and LIST does not show it yet; it is looked for again. */
+  readonly committed: boolean;
+}
+
 export interface ShadowStatus {
   /** starting: not connected yet; baseline: first pass under way; following; stalled: it cannot go on by itself for now, `problem` says why. */
   readonly phase: 'starting' | 'baseline' | 'following' | 'stalled';
@@ -238,7 +243,7 @@ export interface ShadowMetrics {
 /** Follows one server until stopped; made by `startShadow(deps)`. */
 export interface ShadowEngine {
   /** Looks at the account now; resolves after the commit that holds what the event is about. Rejects when that failed. */
-  push(event: PushEvent): Promise<void>;
+  push(event: PushEvent): Promise<PushAnswer>;
   /** A whole pass now (it joins one under way), for `shadow SERVER --once` while the service runs. */
   pass(options: ActionOptions): Promise<ShadowSummary>;
   status(): ShadowStatus;

@@ -17,6 +17,7 @@ import { mailErrors } from '../errors.ts';
 import type {
   ActionOptions,
   MailDeps,
+  PushAnswer,
   PushEvent,
   ShadowEngine,
   ShadowMetrics,
@@ -26,6 +27,7 @@ import type {
 import { isBeingRestored } from './account-lock.ts';
 import { Follower, type Trouble } from './follower.ts';
 import { problemOf } from './problems.ts';
+import { standingOf } from './pushed.ts';
 import { Watchers } from './watchers.ts';
 
 const SERVER_RETRY_FIRST_MS = 1_000;
@@ -71,7 +73,7 @@ class Engine implements ShadowEngine {
     this.#loop = this.#sweep();
   }
 
-  async push(event: PushEvent): Promise<void> {
+  async push(event: PushEvent): Promise<PushAnswer> {
     if (!(await this.#follower.follows(event.user))) {
       throw mailErrors.make(
         'MAIL_ACCOUNT_NOT_FOLLOWED',
@@ -99,9 +101,14 @@ class Engine implements ShadowEngine {
     if (event.changes.some(({ name }) => TREE_EVENTS.test(name))) void this.#lookAgain(event.user);
     // Dovecot makes INBOX and what is set to `auto` when somebody first opens it, and that may be our own look: it
     // would wait for this answer, and this answer for its end. No mail is in what was just made.
-    if (event.changes.length > 0 && event.changes.every(({ name }) => MAKING_EVENTS.has(name))) return;
+    if (event.changes.length > 0 && event.changes.every(({ name }) => MAKING_EVENTS.has(name))) {
+      return { committed: false };
+    }
     const result = await look;
     if (!result.ok) throw result.error;
+    const { lacking, isListed } = standingOf(this.#deps.vault.catalog, event, result.outcome.setAside);
+    if (lacking !== undefined) throw mailErrors.make('MAIL_CHANGE_NOT_JOURNALED', lacking);
+    return { committed: isListed };
   }
 
   async #lookAgain(account: string): Promise<void> {
