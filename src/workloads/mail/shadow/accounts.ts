@@ -16,6 +16,8 @@ export interface AccountsToLookAt {
   readonly messages?: number;
   /** Why that request could not be used; the accounts are then asked one by one. */
   readonly statusProblem?: Problem;
+  /** Why the source of accounts could not be used; those that the replica has are taken for them. */
+  readonly sourceProblem?: Problem;
 }
 
 const COMPARED_AT_ONCE = 50;
@@ -23,22 +25,27 @@ const COMPARED_AT_ONCE = 50;
 /**
  * Where the server has the doveadm API, two requests for the whole server tell which accounts changed. What they
  * do not tell (special use) is seen when `everyAccount` asks for all. Errors: those of the source that names the
- * accounts; MAIL_ACCOUNTS_EMPTY.
+ * accounts; MAIL_ACCOUNTS_EMPTY. With `fallBack` only while the replica has no accounts either: a directory that is
+ * down is no reason to follow nobody.
  */
 export async function listAccounts(
   context: FollowContext,
-  options: { readonly everyAccount: boolean; readonly signal?: AbortSignal },
+  options: { readonly everyAccount: boolean; readonly fallBack: boolean; readonly signal?: AbortSignal },
 ): Promise<AccountsToLookAt> {
   const { deps } = context;
-  const accounts = await namedAccounts(deps, options.signal);
-  if (accounts.length === 0 && deps.vault.catalog.accounts().some((row) => row.goneLsn === undefined)) {
-    throw mailErrors.make(
-      'MAIL_ACCOUNTS_EMPTY',
-      `the source of accounts of ${deps.server} names none, although the journal knows some`,
-    );
+  let accounts: readonly string[];
+  let source: { readonly sourceProblem?: Problem } = {};
+  try {
+    accounts = await namedAccounts(deps, options.signal);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    accounts = livingAccounts(deps);
+    if (!options.fallBack || accounts.length === 0) throw error;
+    deps.log.warn({ err: error }, 'the source of accounts cannot be used, those known are looked at');
+    source = { sourceProblem: problemOf('*', error) };
   }
   const doveadm = doveadmOf(deps);
-  if (!doveadm || accounts.length === 0) return { accounts, changed: accounts };
+  if (!doveadm || accounts.length === 0) return { accounts, changed: accounts, ...source };
   try {
     // The slower of the two first: what changes after the statuses were asked for seems changed once more.
     const subscriptions = await subscriptionsByUser(doveadm, accounts, options.signal);
@@ -54,12 +61,19 @@ export async function listAccounts(
       if (index % COMPARED_AT_ONCE === COMPARED_AT_ONCE - 1)
         await new Promise<void>((resolve) => setImmediate(resolve));
     }
-    return { accounts, changed, messages };
+    return { accounts, changed, messages, ...source };
   } catch (error) {
     options.signal?.throwIfAborted();
     deps.log.warn({ err: error }, 'the doveadm API cannot be used, the accounts are asked one by one');
-    return { accounts, changed: accounts, statusProblem: problemOf('*', error) };
+    return { accounts, changed: accounts, statusProblem: problemOf('*', error), ...source };
   }
+}
+
+function livingAccounts({ vault }: MailDeps): string[] {
+  return vault.catalog
+    .accounts()
+    .filter((row) => row.goneLsn === undefined)
+    .map(({ account }) => account);
 }
 
 async function namedAccounts(deps: MailDeps, signal: AbortSignal | undefined): Promise<string[]> {
@@ -71,7 +85,14 @@ async function namedAccounts(deps: MailDeps, signal: AbortSignal | undefined): P
     directory: () => deps.directory?.listAccounts(signal) ?? [],
     doveadm: () => doveadmOf(deps)?.listUsers(signal) ?? [],
   }[source.from]();
-  return [...new Set(names)].filter((name) => !excluded.has(name)).sort();
+  const accounts = [...new Set(names)].filter((name) => !excluded.has(name)).sort();
+  if (accounts.length === 0 && livingAccounts(deps).length > 0) {
+    throw mailErrors.make(
+      'MAIL_ACCOUNTS_EMPTY',
+      `the source of accounts of ${deps.server} names none, although the journal knows some`,
+    );
+  }
+  return accounts;
 }
 
 /**

@@ -21,6 +21,14 @@ const GREETING_MOST_MS = 30_000;
  */
 const WARM_MOST_MS = 60_000;
 
+/** Errors of connections that never came to be logged in. */
+const beforeLogIn = new WeakSet<Error>();
+
+/** Whether a pool's error comes from making a connection, and not from what was done with it. */
+export function wasBeforeLogIn(error: unknown): boolean {
+  return error instanceof Error && beforeLogIn.has(error);
+}
+
 export class ConnectionPool {
   readonly #deps: MailDeps;
   readonly #keepWarm: number;
@@ -69,12 +77,16 @@ export class ConnectionPool {
 
   /** A connection outside the pool, the caller's to close: for IDLE. */
   async connect(account: string): Promise<ImapConnection> {
-    const connection = await ImapConnection.connect({
+    const connecting = ImapConnection.connect({
       ...connectOptions(this.#deps, account),
       budget: this.#budget,
       traits: this.#traits,
       signal: this.#closing.signal,
       ...(this.#bandwidth ? { throttle: this.#bandwidth } : {}),
+    });
+    const connection = await connecting.catch((error: unknown) => {
+      if (error instanceof Error) beforeLogIn.add(error);
+      throw error;
     });
     this.#loggedInAtMs.set(connection, this.#deps.clock.monotonicMs());
     return connection;
@@ -110,6 +122,12 @@ export class ConnectionPool {
     this.#warm.delete(oldest);
     void idle.logout();
   }
+}
+
+export function hasSecret({ config }: MailDeps, account: string): boolean {
+  const { masterSecret, masterUser } = config.imap;
+  if (masterSecret && masterUser !== undefined) return true;
+  return config.accounts?.list.some(({ name, secret }) => name === account && secret !== undefined) ?? false;
 }
 
 /** How to log in as `account`, from the server's configuration. Error: MAIL_AUTH_FAILED when no secret is configured for it. */

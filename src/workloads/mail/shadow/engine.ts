@@ -25,13 +25,16 @@ import type {
   ShadowSummary,
 } from '../types.ts';
 import { isBeingRestored } from './account-lock.ts';
-import { Follower, type Trouble } from './follower.ts';
+import { hasSecret } from './connection-pool.ts';
+import { Follower, isConnectionFailure, isUnreachable, type PassOptions, type Trouble } from './follower.ts';
 import { problemOf } from './problems.ts';
 import { standingOf } from './pushed.ts';
 import { Watchers } from './watchers.ts';
 
 const SERVER_RETRY_FIRST_MS = 1_000;
 const SERVER_RETRY_MOST_MS = 60_000;
+/** Accounts with which one try asks whether the server serves again. */
+const ACCOUNTS_TRIED = 3;
 
 /** Events that change which mailboxes there are: the whole account is looked at. */
 const TREE_EVENTS = /^Mailbox/;
@@ -58,6 +61,8 @@ class Engine implements ShadowEngine {
   #lastPassAt: number | undefined;
   #accounts = 0;
   #trying: Promise<void> | undefined;
+  /** Where among the accounts the next try begins. */
+  #tried = 0;
   #passProblem: ReturnType<typeof problemOf> | undefined;
   readonly #broken = Promise.withResolvers<UnderstudyError>();
 
@@ -125,7 +130,7 @@ class Engine implements ShadowEngine {
     return this.#sharedPass(options);
   }
 
-  #sharedPass(options: ActionOptions): Promise<ShadowSummary> {
+  #sharedPass(options: PassOptions): Promise<ShadowSummary> {
     this.#passUnderWay ??= this.#pass(options).finally(() => {
       this.#passUnderWay = undefined;
     });
@@ -183,27 +188,44 @@ class Engine implements ShadowEngine {
   }
 
   async #sweep(): Promise<void> {
-    const { clock, config, log } = this.#deps;
+    const { clock, config } = this.#deps;
+    let pass: Promise<void> | undefined;
     while (!this.#stopping.signal.aborted) {
       const began = clock.monotonicMs();
       if (!this.#follower.trouble) {
-        try {
-          await this.#sharedPass({ signal: this.#stopping.signal });
-          this.#passProblem = undefined;
-        } catch (error) {
-          // Trouble reports itself; what is left is a source of accounts that does not answer, or our being stopped.
-          if (!this.#stopping.signal.aborted && !this.#follower.trouble) {
-            this.#passProblem = problemOf('', error);
-            log.error({ err: error }, 'the pass over the server failed, it will be tried again');
-          }
-        }
+        if (this.#passUnderWay) await this.#sweepBesidePass();
+        else pass = this.#sweepingPass();
       }
       const rest = config.shadow.sweep - (clock.monotonicMs() - began);
       await this.#pause(Math.max(rest, 50));
     }
+    await pass;
   }
 
-  async #pass(options: ActionOptions): Promise<ShadowSummary> {
+  async #sweepingPass(): Promise<void> {
+    try {
+      await this.#sharedPass({ signal: this.#stopping.signal, fallBack: true });
+      this.#passProblem = this.#follower.sourceProblem;
+    } catch (error) {
+      // Trouble reports itself; what is left is a source of accounts that does not answer, or our being stopped.
+      if (this.#stopping.signal.aborted || this.#follower.trouble) return;
+      this.#passProblem = problemOf('', error);
+      this.#deps.log.error({ err: error }, 'the pass over the server failed, it will be tried again');
+    }
+  }
+
+  /** One account may hold up a pass for long: the others are looked at as often as ever, and watched. */
+  async #sweepBesidePass(): Promise<void> {
+    try {
+      await this.#follower.markIdle(this.#stopping.signal);
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      this.#deps.log.warn({ err: error }, 'the sweep beside a pass failed, it will be tried again');
+    }
+    if (this.#phase === 'baseline') this.#watchFirst();
+  }
+
+  async #pass(options: PassOptions): Promise<ShadowSummary> {
     if (this.#phase === 'starting') this.#phase = 'baseline';
     const summary = await this.#follower.pass(options);
     this.#passes += 1;
@@ -211,7 +233,7 @@ class Engine implements ShadowEngine {
     this.#lastPassAt = this.#deps.clock.wallMs();
     if (this.#phase !== 'following') {
       this.#phase = 'following';
-      for (const account of await this.#watchable()) this.#watchers.active(account);
+      this.#watchFirst();
     }
     this.#deps.log.info(
       {
@@ -228,10 +250,10 @@ class Engine implements ShadowEngine {
     return summary;
   }
 
-  /** The accounts to watch before any has shown itself active. */
-  async #watchable(): Promise<readonly string[]> {
+  /** Watches some accounts before any has shown itself active. */
+  #watchFirst(): void {
     const living = this.#deps.vault.catalog.accounts().filter((row) => row.goneLsn === undefined);
-    return living.slice(0, this.#deps.config.shadow.watch).map(({ account }) => account);
+    for (const { account } of living.slice(0, this.#deps.config.shadow.watch)) this.#watchers.active(account);
   }
 
   /** Waits until the server serves us again, then goes on with a whole pass. */
@@ -246,7 +268,7 @@ class Engine implements ShadowEngine {
 
   /** Asks whether the trouble is over, and goes on if it is. One question at a time, however many wait for its answer. */
   #tryServer(trouble: Trouble): Promise<void> {
-    this.#trying ??= this.#serverAnswers()
+    this.#trying ??= this.#serverAnswers(trouble)
       .then((answers) => {
         if (answers && this.#follower.trouble === trouble) this.#goOn();
       })
@@ -259,23 +281,37 @@ class Engine implements ShadowEngine {
   #goOn(): void {
     this.#deps.log.info({}, 'the server serves us again, following goes on');
     this.#follower.clearTrouble();
-    this.#sharedPass({ signal: this.#stopping.signal }).catch(() => {
-      // It is in the status as trouble or problem, and the sweep tries again.
-    });
+    if (!this.#passUnderWay) void this.#sweepingPass();
   }
 
-  /** One login decides, with an account that failed before. */
-  async #serverAnswers(): Promise<boolean> {
-    const account = this.#follower.problems.list()[0]?.account;
-    if (account === undefined) return true;
-    try {
-      const connection = await this.#follower.context.pool.connect(account);
-      connection.close();
-      return true;
-    } catch (error) {
-      this.#deps.log.debug({ err: error }, 'the server does not serve us yet');
-      return false;
+  /**
+   * A few log-ins decide, with other accounts each time: one that is always refused says nothing of the server. Where
+   * nothing was reached, to be refused is an answer; where everybody was refused, only to be let in is one.
+   */
+  async #serverAnswers(trouble: Trouble): Promise<boolean> {
+    for (const account of this.#nextTried()) {
+      if (!hasSecret(this.#deps, account)) continue;
+      try {
+        const connection = await this.#follower.context.pool.connect(account);
+        connection.close();
+        return true;
+      } catch (error) {
+        this.#deps.log.debug({ err: error }, 'the server does not serve us yet');
+        if (isUnreachable(error)) return false;
+        if (isConnectionFailure(trouble.error) && !isConnectionFailure(error)) return true;
+      }
     }
+    return false;
+  }
+
+  #nextTried(): string[] {
+    const { known } = this.#follower;
+    const tried = Array.from(
+      { length: Math.min(ACCOUNTS_TRIED, known.length) },
+      (_, index) => known[(this.#tried + index) % known.length] as string,
+    );
+    this.#tried += tried.length;
+    return tried;
   }
 
   async #pause(ms: number): Promise<void> {

@@ -8,7 +8,7 @@ import type { ActionOptions, Burst, MailDeps, Problem, ShadowSummary } from '../
 import { followAccount } from './account.ts';
 import { listAccounts } from './accounts.ts';
 import { bandwidthOf } from './bandwidth.ts';
-import { ConnectionPool } from './connection-pool.ts';
+import { ConnectionPool, wasBeforeLogIn } from './connection-pool.ts';
 import type { AccountOutcome, Counters, FollowContext } from './context.ts';
 import { MessagePauses } from './message-pauses.ts';
 import { Pace } from './pace.ts';
@@ -16,8 +16,8 @@ import { AccountProblems, problemOf } from './problems.ts';
 import { PassProgress } from './progress.ts';
 import { AccountQueue, type Scope, type Task, type Urgency } from './queue.ts';
 
-/** Failures to reach the server at all. So many accounts in a row with one, and none well since: the server is the cause. */
-const CONNECTION_FAILURES = [
+/** Failures to reach the server at all. */
+const UNREACHABLE = [
   'MAIL_UNREACHABLE',
   'MAIL_NO_ANSWER',
   'MAIL_TLS_NOT_OFFERED',
@@ -25,7 +25,19 @@ const CONNECTION_FAILURES = [
   'MAIL_TLS_UNVERIFIED',
   'MAIL_LOGIN_DISABLED',
 ];
+/** The same, when it happens before the log-in: a port that hangs up at once, or greets with BYE. */
+const UNREACHABLE_BEFORE_LOGIN = ['MAIL_CONNECTION_LOST', 'MAIL_UNAVAILABLE'];
+/** So many accounts in a row that could not be reached, and none well since: the server is the cause. */
 const CONNECTION_FAILURES_IN_A_ROW = 3;
+
+export function isUnreachable(error: unknown): boolean {
+  return UNREACHABLE.some((code) => hasCode(error, code));
+}
+
+export function isConnectionFailure(error: unknown): boolean {
+  if (isUnreachable(error)) return true;
+  return wasBeforeLogIn(error) && UNREACHABLE_BEFORE_LOGIN.some((code) => hasCode(error, code));
+}
 
 /** Refusals that an account may have of its own; of the server they speak only when no account was ever let in. */
 const LOGIN_FAILURES = ['MAIL_AUTH_FAILED', 'MAIL_SECRET_EXPIRED', 'MAIL_ACCOUNT_REFUSED'];
@@ -43,6 +55,10 @@ export type LookResult =
 export interface Trouble {
   readonly kind: 'server' | 'disk';
   readonly error: UnderstudyError;
+}
+
+export interface PassOptions extends ActionOptions {
+  readonly fallBack?: boolean;
 }
 
 export class Follower {
@@ -66,6 +82,8 @@ export class Follower {
   /** Looks under way. */
   readonly #active = { now: 0, soon: 0 };
   #idle: (() => void)[] = [];
+  /** Why the last pass had to do without the source of accounts. */
+  sourceProblem: Problem | undefined;
   /** Told when trouble begins; `clearTrouble` ends it. */
   onTrouble: (trouble: Trouble) => void = () => {};
   /** Told after each look that changed something of what was known: who is active. */
@@ -113,6 +131,11 @@ export class Follower {
     return now - oldest;
   }
 
+  /** The accounts that the source named last. */
+  get known(): readonly string[] {
+    return [...(this.#known ?? [])];
+  }
+
   /** Whether the account is one of this server's; waits for the first answer of their source. */
   async follows(account: string): Promise<boolean> {
     return (this.#known ?? (await this.#accounts.promise)).has(account);
@@ -128,20 +151,23 @@ export class Follower {
 
   /**
    * One pass: every account that may have changed is looked at. With problems the summary names them; a failure of
-   * the whole server or of the journal is thrown.
+   * the whole server or of the journal is thrown. `fallBack`: when the source of accounts is down, those known are taken.
    */
-  async pass(options: ActionOptions = {}): Promise<ShadowSummary> {
+  async pass(options: PassOptions = {}): Promise<ShadowSummary> {
     const { clock, vault } = this.#deps;
     const progress = new PassProgress(this.#deps.server, clock, options.progress);
-    const { accounts, changed, messages, statusProblem } = await listAccounts(this.context, {
+    const { accounts, changed, messages, statusProblem, sourceProblem } = await listAccounts(this.context, {
       everyAccount: this.#passes % EVERY_ACCOUNT_PASSES === EVERY_ACCOUNT_PASSES - 1,
+      fallBack: options.fallBack ?? false,
       ...(options.signal ? { signal: options.signal } : {}),
     });
     this.#passes += 1;
     options.signal?.throwIfAborted();
     this.#accounts.resolve(new Set(accounts));
     this.#known = new Set(accounts);
-    const problems: Problem[] = statusProblem ? [statusProblem] : [];
+    this.problems.keepOnly(this.#known);
+    this.sourceProblem = sourceProblem;
+    const problems = [sourceProblem, statusProblem].filter((problem) => problem !== undefined);
     await this.#accountsGone(accounts);
     const due = changed.filter((account) => !this.problems.isSetAside(account));
     progress.begin(due.length, messages);
@@ -182,6 +208,18 @@ export class Follower {
       bytesFetched: totals.bytes,
       problems: [...problems, ...this.problems.list()],
     };
+  }
+
+  /**
+   * Looks at every account that may have changed and is not being looked at, without waiting for any: a pass ends when its
+   * slowest account does. Errors: those of the source of accounts.
+   */
+  async markIdle(signal: AbortSignal): Promise<void> {
+    const { changed } = await listAccounts(this.context, { everyAccount: false, fallBack: true, signal });
+    for (const account of changed) {
+      if (this.queue.isIdle(account) && !this.problems.isSetAside(account))
+        void this.look(account, 'account', 'soon');
+    }
   }
 
   /** Ends the trouble and goes on. */
@@ -262,7 +300,7 @@ export class Follower {
       'account set aside, it will be tried again',
     );
     const isLogin = LOGIN_FAILURES.some((code) => hasCode(error, code));
-    if (!isLogin && !CONNECTION_FAILURES.some((code) => hasCode(error, code))) return;
+    if (!isLogin && !isConnectionFailure(error)) return;
     if (isLogin && this.#everWell) return;
     this.#failedInARow.add(account);
     const most = isLogin ? LOGIN_FAILURES_IN_A_ROW : CONNECTION_FAILURES_IN_A_ROW;

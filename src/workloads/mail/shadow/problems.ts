@@ -43,6 +43,11 @@ export class AccountProblems {
     this.#accounts.delete(account);
   }
 
+  /** Forgets accounts that are not among these: nobody tries them again, so they would be reported for ever. */
+  keepOnly(accounts: ReadonlySet<string>): void {
+    for (const account of this.#accounts.keys()) if (!accounts.has(account)) this.#accounts.delete(account);
+  }
+
   /** True while the account is set aside: a sweep leaves it alone, a pushed event does not. */
   isSetAside(account: string): boolean {
     const entry = this.#accounts.get(account);

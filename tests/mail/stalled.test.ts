@@ -1,0 +1,100 @@
+/**
+ * Goal: following goes on by itself when what held it up is over, whatever ails single accounts. Method: the engine
+ * over a real Dovecot that is killed and started again, with accounts that are always refused.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { shadowOnce, startShadow } from '../../src/workloads/mail/index.ts';
+import { ImapClient } from './imap-client.ts';
+import { idsIn, labBehindProxy, numberedMessage, until } from './service-support.ts';
+import { MailLab, serversMissing } from './support.ts';
+
+describe('an outage', { skip: serversMissing }, () => {
+  it('ends for all accounts though one of them is always refused', async (t) => {
+    const lab = await MailLab.start(t, {
+      accounts: 4,
+      listed: ['a-stranger', 'user0001', 'user0002', 'user0003', 'user0004'],
+      serverLines: ['shadow: { sweep: 300ms, watch: 0 }'],
+    });
+    const engine = startShadow(await lab.deps());
+    lab.after(() => engine.stop());
+    await until('the first pass is over', 20_000, () => engine.status().firstPassDone);
+    assert.deepEqual(
+      engine.status().problems.map(({ account }) => account),
+      ['a-stranger'],
+    );
+    await lab.dovecot.kill9();
+    await until('it is noticed', 10_000, () => engine.status().phase === 'stalled');
+    await lab.dovecot.restart();
+    await until('following goes on', 20_000, () => engine.status().phase === 'following');
+    const client = await ImapClient.open(lab.dovecot, 'user0004');
+    assert.ok((await client.append('INBOX', numberedMessage('after'))).ok);
+    await client.close();
+    const { catalog } = await lab.vault();
+    await until('mail is followed', 10_000, () => idsIn(catalog, 'user0004').includes('after'));
+  });
+
+  for (const what of ['bye', 'end'] as const) {
+    it(`is one too where connections are taken and ended at once: ${what}`, async (t) => {
+      const { lab, script } = await labBehindProxy(t, {
+        accounts: 4,
+        serverLines: ['shadow: { sweep: 300ms, watch: 0, keepWarm: 0 }'],
+      });
+      const engine = startShadow(await lab.deps());
+      lab.after(() => engine.stop());
+      await until('the first pass is over', 20_000, () => engine.status().firstPassDone);
+      script.faults.push({ what, afterBytes: 0 });
+      await until('it is noticed', 10_000, () => engine.status().phase === 'stalled');
+      script.faults.length = 0;
+      await until('following goes on', 20_000, () => engine.status().phase === 'following');
+    });
+  }
+});
+
+describe('following', { skip: serversMissing }, () => {
+  it('of the others goes on while one account holds up the pass', async (t) => {
+    const lab = await MailLab.start(t, { accounts: 2, serverLines: ['shadow: { sweep: 300ms, watch: 0 }'] });
+    const [first = '', second = ''] = lab.dovecot.accounts;
+    const deps = await lab.deps();
+    const { vault } = deps;
+    const gate = Promise.withResolvers<void>();
+    const commit = vault.commit.bind(vault);
+    vault.commit = async (records) => {
+      if (records.some((record) => 'account' in record && record.account === second)) await gate.promise;
+      return commit(records);
+    };
+    const engine = startShadow(deps);
+    lab.after(() => engine.stop());
+    lab.after(gate.resolve);
+    const inbox = () => vault.catalog.mailboxByName(first, 'INBOX');
+    await until('the first account was looked at', 10_000, () => inbox()?.complete);
+    const client = await ImapClient.open(lab.dovecot, first);
+    assert.ok((await client.append('INBOX', numberedMessage('meanwhile'))).ok);
+    await client.close();
+    await until('its mail is followed', 5_000, () => idsIn(vault.catalog, first).includes('meanwhile'));
+    assert.equal(engine.status().firstPassDone, false);
+  });
+
+  it('goes on with the accounts known when their source is down, and says so', async (t) => {
+    const lab = await MailLab.start(t, { accounts: 2, serverLines: ['shadow: { sweep: 300ms, watch: 0 }'] });
+    const [account = ''] = lab.dovecot.accounts;
+    assert.deepEqual((await shadowOnce(await lab.deps())).problems, []);
+    const deps = await lab.deps();
+    const engine = startShadow({
+      ...deps,
+      config: { ...deps.config, accounts: { ...deps.config.accounts, from: 'directory' } as never },
+      directory: { listAccounts: () => Promise.reject(new Error('the directory is down')) },
+    });
+    lab.after(() => engine.stop());
+    const client = await ImapClient.open(lab.dovecot, account);
+    lab.after(() => client.close());
+    assert.ok((await client.append('INBOX', numberedMessage('swept'))).ok);
+    const { catalog } = await lab.vault();
+    await until('it is swept', 10_000, () => idsIn(catalog, account).includes('swept'));
+    await until('it is said', 5_000, () =>
+      engine.status().problem?.message.includes('the directory is down'),
+    );
+    assert.deepEqual(await engine.push({ user: account, changes: [] }), { committed: true });
+    assert.equal(catalog.accounts().length, 2, 'nobody is gone');
+  });
+});
