@@ -31,6 +31,8 @@ export interface StandbyWorldOptions extends MailLabOptions {
   readonly standbyDoveadm?: boolean;
   /** Default: the installed one. */
   readonly standbyRelease?: DovecotRelease;
+  /** Of the standby's own, after the live server's. */
+  readonly standbyConfig?: string;
 }
 
 export class StandbyWorld {
@@ -40,12 +42,18 @@ export class StandbyWorld {
   #live: DoveadmClient | undefined;
 
   static async start(t: TestContext, options: StandbyWorldOptions): Promise<StandbyWorld> {
-    const { standbyFormat = options.format, standbyDoveadm = true, standbyRelease, ...live } = options;
+    const {
+      standbyFormat = options.format,
+      standbyDoveadm = true,
+      standbyRelease,
+      standbyConfig = '',
+      ...live
+    } = options;
     const standby = await startDovecot({
       fsync: 'never',
       ...(live.accounts === undefined ? {} : { accounts: live.accounts }),
       ...(standbyFormat === undefined ? {} : { format: standbyFormat }),
-      ...(live.extraConfig === undefined ? {} : { extraConfig: live.extraConfig }),
+      extraConfig: `${live.extraConfig ?? ''}\n${standbyConfig}`,
       ...(live.autoMailboxes === undefined ? {} : { autoMailboxes: live.autoMailboxes }),
       ...(standbyRelease === undefined ? {} : { release: standbyRelease }),
     });

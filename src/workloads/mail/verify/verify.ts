@@ -4,7 +4,14 @@
  * brought up to date, so what changed on the server since is a difference too.
  */
 import { createHash, hash as digest, type Hash } from 'node:crypto';
-import { iso, type MailboxRow, type MessageRow, requireAccount, type Vault } from '../../../catalog/index.ts';
+import {
+  internalDateMs,
+  iso,
+  type MailboxRow,
+  type MessageRow,
+  requireAccount,
+  type Vault,
+} from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import { UnderstudyError } from '../../../lib/index.ts';
 import { type MailboxListing, normalizeFlags, rangesOfUids } from '../imap/index.ts';
@@ -308,7 +315,9 @@ class Comparison {
           this.#differ({ account, mailbox, uid: message.uid, what, expected: want, found: have });
       };
       differ('flags', held.flags.join(' '), normalizeFlags(message.flags ?? []).join(' '));
-      differ('date', held.date, message.internalDate ?? '');
+      if (!isSameMoment(held.date, message.internalDate ?? '')) {
+        differ('date', held.date, message.internalDate ?? '');
+      }
       differ('size', String(held.size), String(message.size));
     });
     const differsInBody = (message: MessageRow, served: string) =>
@@ -382,4 +391,10 @@ class Comparison {
 
 function reasonOf({ code, message }: UnderstudyError): string {
   return `${code}: ${message}`;
+}
+
+/** A server writes dates in a time zone of its own. */
+function isSameMoment(a: string, b: string): boolean {
+  const ms = internalDateMs(a);
+  return ms === undefined ? a === b : ms === internalDateMs(b);
 }
