@@ -6,9 +6,9 @@
 import { crashPoint, hasCode } from '../../../lib/index.ts';
 import { type ImapConnection, rangesOfUids, uidsOfRanges } from '../imap/index.ts';
 
-/** Beside, not below: INBOX may not be allowed children. */
-export function asideName(mailbox: string, delimiter: string | null): string {
-  return `${withoutTail(mailbox, delimiter)}-since-the-loss`;
+/** Beside, not below: INBOX may not be allowed children. `prefix`: of the personal namespace, which INBOX alone need not be named in. */
+export function asideName(mailbox: string, delimiter: string | null, prefix: string): string {
+  return `${mailbox === 'INBOX' ? prefix : ''}${withoutTail(mailbox, delimiter)}-since-the-loss`;
 }
 
 function withoutTail(name: string, delimiter: string | null): string {
@@ -34,8 +34,8 @@ export class Aside {
   readonly #mailbox: string;
   readonly #delimiter: string | null;
 
-  constructor(connection: ImapConnection, mailbox: string, delimiter: string | null) {
-    this.name = asideName(mailbox, delimiter);
+  constructor(connection: ImapConnection, mailbox: string, delimiter: string | null, prefix: string) {
+    this.name = asideName(mailbox, delimiter, prefix);
     this.#connection = connection;
     this.#mailbox = mailbox;
     this.#delimiter = delimiter;

@@ -35,6 +35,8 @@ export interface MailboxRestore {
   readonly plan: MessagePlan;
   /** The mailbox aside is there: a restore of this one was interrupted. */
   readonly leftAside: boolean;
+  /** Of the personal namespace. */
+  readonly prefix: string;
 }
 
 export interface MailboxRestored {
@@ -93,7 +95,8 @@ class Restore {
   }
 
   #aside(name: string): Aside {
-    return new Aside(this.#connection, name, this.#job.wanted.delimiter);
+    const { wanted, prefix } = this.#job;
+    return new Aside(this.#connection, name, wanted.delimiter, prefix);
   }
 
   /** The mailbox was lost: it comes back under its old identity. */

@@ -59,6 +59,8 @@ class AccountsRestore {
   readonly #ownPins: Pins | undefined;
   /** As `ownPins`, once it is known that the server can do what else it takes. */
   #pins: Pins | undefined;
+  /** Of the personal namespace, once that was asked. */
+  #prefix: string | undefined;
   readonly #began: number;
   readonly #mailboxes: RestoredMailbox[] = [];
   readonly #problems: Problem[] = [];
@@ -139,12 +141,11 @@ class AccountsRestore {
 
   /** UIDs are proved by APPENDUID (UIDPLUS), and mail that is in their way is moved (MOVE). */
   async #learnWhatItCan(account: string): Promise<void> {
-    if (!this.#ownPins || this.#pins) return;
-    const able = await this.#follower.context.pool.use(
-      account,
-      async (connection) => connection.has('UIDPLUS') && connection.has('MOVE'),
-    );
-    if (able) this.#pins = this.#ownPins;
+    if (this.#prefix !== undefined && (!this.#ownPins || this.#pins)) return;
+    await this.#follower.context.pool.use(account, async (connection) => {
+      this.#prefix ??= (await connection.namespaces())?.personal[0]?.prefix ?? '';
+      if (connection.has('UIDPLUS') && connection.has('MOVE')) this.#pins = this.#ownPins;
+    });
   }
 
   #plan(account: string): MailboxRestore[] {
@@ -156,9 +157,10 @@ class AccountsRestore {
         ? catalog.mailboxes(account, at)
         : [requireMailbox(catalog, account, mailbox, at)];
     const current = catalog.mailboxes(account);
+    const prefix = this.#prefix ?? '';
     return rows.map((asOfThen) => {
       const row = { ...asOfThen, uidNext: this.#highestUidNext(asOfThen) };
-      const leftAside = current.some(({ name }) => name === asideName(row.name, row.delimiter));
+      const leftAside = current.some(({ name }) => name === asideName(row.name, row.delimiter, prefix));
       const target = chooseTarget(row, current, {
         canPin: this.#pins !== undefined,
         leftAside,
@@ -174,7 +176,7 @@ class AccountsRestore {
       this.#totals.present += plan.present;
       this.#totals.planned += plan.missing.length;
       for (const message of plan.missing) this.#totals.plannedBytes += message.size;
-      return { account, wanted: row, target, plan, leftAside };
+      return { account, wanted: row, target, plan, leftAside, prefix };
     });
   }
 

@@ -148,7 +148,7 @@ export class AccountBringUp {
           !homes.has(listing.name) &&
           listing.name.toUpperCase() !== 'INBOX' &&
           !isKept(listing.name) &&
-          homeOf(listing.name) === undefined,
+          homeOf(listing.name, features) === undefined,
       );
       if (!was) continue;
       try {
@@ -166,10 +166,10 @@ export class AccountBringUp {
 
   /** An interrupted run left it. */
   async #dropBeside(name: string, served: ReadonlyMap<string, MailboxListing>): Promise<void> {
-    const { separator } = this.#tools.features;
-    const replaced = replacedName(name, separator);
+    const { features } = this.#tools;
+    const replaced = replacedName(name, features);
     if (served.has(replaced)) await takeAway(this.#tools, this.#account, replaced, name);
-    const numbers = numbersName(name, separator);
+    const numbers = numbersName(name, features);
     if (served.has(numbers)) await takeBesideAway(this.#tools, this.#account, numbers, name);
   }
 
@@ -182,7 +182,7 @@ export class AccountBringUp {
     const lives = reader.catalog.mailboxHistory(this.#account);
     for (const [name, listing] of [...served].sort(([a], [b]) => (a < b ? 1 : -1))) {
       if (wanted.has(name) || name === 'INBOX' || isKept(name)) continue;
-      const home = homeOf(name);
+      const home = homeOf(name, features);
       if (home !== undefined && wanted.has(home)) continue;
       if (this.#only) {
         const { status } = listing;

@@ -52,7 +52,7 @@ export async function keepAside(
 ): Promise<void> {
   if (uids.length === 0) return;
   const { connection, features, tally } = tools;
-  const into = keptName(name, features.separator);
+  const into = keptName(name, features);
   await ensureMailbox(connection, into);
   crashPoint('standby.keep.before');
   await moveMessages(connection, uids, into);

@@ -216,7 +216,7 @@ class MailboxBringUp {
     const isDone = await renumber(this.#tools, {
       account,
       mailbox: this.#name,
-      beside: numbersName(this.#name, features.separator),
+      beside: numbersName(this.#name, features),
       files,
       has: findings.missing.map((_, index) => first + index),
       wanted: findings.missing,
@@ -398,7 +398,7 @@ class MailboxBringUp {
   }
 
   #replacedName(): string {
-    return replacedName(this.#name, this.#tools.features.separator);
+    return replacedName(this.#name, this.#tools.features);
   }
 
   #select(): Promise<SelectedMailbox> {

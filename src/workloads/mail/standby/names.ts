@@ -27,16 +27,21 @@ export function nameOnTarget(row: { name: string; delimiter: string | null }, ru
   return prefix === '' || own.startsWith(prefix) ? own : prefix + own;
 }
 
-export function keptName(mailbox: string, separator: string | null): string {
-  return withoutTail(mailbox, separator) + KEPT_SUFFIX;
+export function keptName(mailbox: string, rules: NameRules): string {
+  return besideName(mailbox, KEPT_SUFFIX, rules);
 }
 
-export function replacedName(mailbox: string, separator: string | null): string {
-  return withoutTail(mailbox, separator) + REPLACED_SUFFIX;
+export function replacedName(mailbox: string, rules: NameRules): string {
+  return besideName(mailbox, REPLACED_SUFFIX, rules);
 }
 
-export function numbersName(mailbox: string, separator: string | null): string {
-  return withoutTail(mailbox, separator) + NUMBERS_SUFFIX;
+export function numbersName(mailbox: string, rules: NameRules): string {
+  return besideName(mailbox, NUMBERS_SUFFIX, rules);
+}
+
+/** In the personal namespace, which INBOX alone need not be named in. */
+function besideName(mailbox: string, suffix: string, { separator, prefix }: NameRules): string {
+  return (mailbox === 'INBOX' ? prefix : '') + withoutTail(mailbox, separator) + suffix;
 }
 
 export function isKept(name: string): boolean {
@@ -44,9 +49,11 @@ export function isKept(name: string): boolean {
 }
 
 /** The mailbox for whose sake this one was made, to be replaced or numbered anew; undefined for any other. */
-export function homeOf(name: string): string | undefined {
+export function homeOf(name: string, { prefix }: NameRules): string | undefined {
   const suffix = [REPLACED_SUFFIX, NUMBERS_SUFFIX].find((tail) => name.endsWith(tail));
-  return suffix === undefined ? undefined : name.slice(0, -suffix.length);
+  if (suffix === undefined) return undefined;
+  const home = name.slice(0, -suffix.length);
+  return home === `${prefix}INBOX` ? 'INBOX' : home;
 }
 
 function withoutTail(name: string, separator: string | null): string {
