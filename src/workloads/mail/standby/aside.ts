@@ -3,6 +3,7 @@
  * holds can be read there at any time; any other is moved to a mailbox beside, and stays.
  */
 import { hash as digest } from 'node:crypto';
+import { internalDateMs } from '../../../catalog/index.ts';
 import type { MailboxId } from '../../../journal/index.ts';
 import { crashPoint, hasCode } from '../../../lib/index.ts';
 import { formatSequenceSet, type ImapConnection, rangesOfUids, splitRanges } from '../imap/index.ts';
@@ -21,15 +22,22 @@ export function incarnationOf(
   return reader.catalog.mailboxHistory(account).findLast((life) => life.uidValidity === uidValidity)?.id;
 }
 
+/** A message as it is told apart without its bytes. `dateMs`: of INTERNALDATE; absent where that is none. */
+export interface Served {
+  readonly uid: number;
+  readonly size: number;
+  readonly dateMs?: number;
+}
+
 /** Of messages in the open mailbox, those that the journal does not hold. `id`: the incarnation whose UIDs they have, if known. */
 export async function strangersAmong(
   { reader, connection }: AccountTools,
-  messages: readonly { readonly uid: number; readonly size: number }[],
+  messages: readonly Served[],
   id: MailboxId | undefined,
 ): Promise<number[]> {
   const { catalog } = reader;
   const doubtful = messages
-    .filter(({ uid, size }) => id === undefined || !catalog.everHeld(id, uid, size))
+    .filter(({ uid, size, dateMs }) => id === undefined || !catalog.everHeld(id, uid, size, dateMs))
     .map(({ uid }) => uid)
     .sort((a, b) => a - b);
   const strangers = new Set(doubtful);
@@ -93,11 +101,12 @@ export async function removeMessages(connection: ImapConnection, uids: readonly 
   }
 }
 
-/** UIDs and sizes of everything in the open mailbox. */
-export async function everything(connection: ImapConnection): Promise<{ uid: number; size: number }[]> {
-  const found: { uid: number; size: number }[] = [];
-  await connection.fetch('1:*', { size: true }, ({ uid, size }) => {
-    found.push({ uid, size: size ?? 0 });
+/** Everything in the open mailbox. */
+export async function everything(connection: ImapConnection): Promise<Served[]> {
+  const found: Served[] = [];
+  await connection.fetch('1:*', { internalDate: true, size: true }, ({ uid, size, internalDate }) => {
+    const dateMs = internalDateMs(internalDate ?? '');
+    found.push({ uid, size: size ?? 0, ...(dateMs === undefined ? {} : { dateMs }) });
   });
   return found;
 }

@@ -24,7 +24,7 @@ export interface Findings {
   /** UIDs of the replica under which the target holds another message; ascending. */
   readonly wrong: number[];
   /** What the target holds under a UID that the replica does not have. */
-  readonly extra: { readonly uid: number; readonly size: number }[];
+  readonly extra: { readonly uid: number; readonly size: number; readonly dateMs?: number }[];
   /** Left by an interrupted run. */
   readonly fillers: number[];
   /** By the wanted flags. */
@@ -113,7 +113,8 @@ function judge(
     return;
   }
   if (!row) {
-    findings.extra.push({ uid: found.uid, size: found.size });
+    const { uid, size, dateMs } = found;
+    findings.extra.push({ uid, size, ...(dateMs === undefined ? {} : { dateMs }) });
     return;
   }
   expected.delete(found.uid);

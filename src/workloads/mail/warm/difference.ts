@@ -6,7 +6,12 @@
  * HIGHESTMODSEQ of the standby runs ahead of the live server's, and is raised before anything changes: so whatever changes
  * here gets a MODSEQ above all that a client can have seen there, and a client that comes over asks for it (RFC 7162).
  */
-import type { MailboxRow, MessageRow, VaultReader } from '../../../catalog/index.ts';
+import {
+  internalDateMs,
+  type MailboxRow,
+  type MessageRow,
+  type VaultReader,
+} from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import { crashPoint, hasCode } from '../../../lib/index.ts';
 import type { DoveadmClient } from '../doveadm/index.ts';
@@ -129,14 +134,14 @@ class MailboxDifference {
     await this.#select();
     const ranges = normalizeRanges(this.#changes.vanished);
     const there: FetchedMessage[] = [];
-    await connection.fetch(ranges, { size: true }, (message) => {
+    await connection.fetch(ranges, { internalDate: true, size: true }, (message) => {
       there.push(message);
     });
     const living = new Set(this.#wanted(ranges).map(({ uid }) => uid));
     const going = there.filter(({ uid }) => !living.has(uid));
-    for (const { uid, size } of going) {
+    for (const { uid, size, internalDate } of going) {
       // What the replica never held is somebody else's, and is not ours to remove.
-      if (!reader.catalog.everHeld(this.#row.id, uid, size ?? -1)) {
+      if (!reader.catalog.everHeld(this.#row.id, uid, size ?? -1, internalDateMs(internalDate ?? ''))) {
         throw new Doubt(`UID ${uid} is another message`);
       }
     }
@@ -184,15 +189,17 @@ class MailboxDifference {
     const found = new Map<number, FetchedMessage>();
     await connection.fetch(
       rangesOfUids(wanted.map(({ uid }) => uid)),
-      { flags: true, size: true },
+      { flags: true, internalDate: true, size: true },
       (message) => {
         found.set(message.uid, message);
       },
     );
     const changes = new Map<string, { flags: readonly string[]; uids: number[] }>();
-    for (const { uid, flags, size } of wanted) {
+    for (const { uid, flags, size, date } of wanted) {
       const message = found.get(uid);
-      if (message?.size !== size) throw new Doubt(`UID ${uid} is absent or another message`);
+      const isIt =
+        message?.size === size && internalDateMs(message.internalDate ?? '') === internalDateMs(date);
+      if (message === undefined || !isIt) throw new Doubt(`UID ${uid} is absent or another message`);
       if (sameFlags(message.flags ?? [], flags)) continue;
       const key = flags.join(' ');
       const change = changes.get(key) ?? { flags, uids: [] };
