@@ -8,7 +8,7 @@ import type { Lsn, MailboxId } from '../../../journal/index.ts';
 import { hasCode, messageOf, UnderstudyError } from '../../../lib/index.ts';
 import type { ImapConnection } from '../imap/index.ts';
 import { ConnectionPool } from '../shadow/index.ts';
-import type { StandbyDeps } from '../standby/index.ts';
+import { type NameRules, nameOnTarget, namesFor, type StandbyDeps } from '../standby/index.ts';
 import type { ActionOptions, MailDeps, Problem } from '../types.ts';
 import type { CarriedMessage, CarryOverReport, Later, LaterFlags, LaterMessage } from './types.ts';
 
@@ -29,13 +29,16 @@ export async function carryOver(
       options.signal?.throwIfAborted();
       try {
         await pool.use(account, async (connection) => {
+          const nameOf = namesIn(deps, account, await namesFor(connection));
           const mine = later.messages.filter((message) => message.account === account);
           for (const [mailbox, list] of Map.groupBy(mine, (message) => message.mailbox)) {
-            messages.push(...(await carryMailbox(deps, connection, since, mailbox, list)));
+            const name = nameOf(mailbox);
+            messages.push(...(await carryMailbox(deps, connection, since, { mailbox, name }, list)));
           }
           flagsSet += await setFlags(
             connection,
             later.flags.filter((change) => change.account === account),
+            nameOf,
           );
         });
       } catch (error) {
@@ -48,14 +51,23 @@ export async function carryOver(
   return { messages, flagsSet, removed: later.removed, problems };
 }
 
+/** The target's name of a mailbox of the account. */
+function namesIn({ reader }: StandbyDeps, account: string, rules: NameRules): (mailbox: string) => string {
+  return (mailbox) => {
+    const delimiter = reader.catalog.mailboxByName(account, mailbox)?.delimiter ?? null;
+    return nameOnTarget({ name: mailbox, delimiter }, rules);
+  };
+}
+
+/** `name`: that of `mailbox` on the target. */
 async function carryMailbox(
   deps: StandbyDeps,
   connection: ImapConnection,
   since: Lsn,
-  mailbox: string,
+  { mailbox, name }: { readonly mailbox: string; readonly name: string },
   messages: readonly LaterMessage[],
 ): Promise<CarriedMessage[]> {
-  const selected = await selectOrCreate(connection, mailbox);
+  const selected = await selectOrCreate(connection, name);
   const known = deps.reader.catalog.mailboxByName(messages[0]?.account ?? '', mailbox, since);
   const there = await newBodies(
     connection,
@@ -69,7 +81,7 @@ async function carryMailbox(
     if (found > 0) there.set(message.sha256, found - 1);
     else {
       const body = await deps.reader.body(message.bodyLsn);
-      await connection.append(mailbox, [{ flags: message.flags, internalDate: message.date, body }]);
+      await connection.append(name, [{ flags: message.flags, internalDate: message.date, body }]);
     }
     const { account, subject, messageId } = message;
     carried.push({ account, mailbox, subject, messageId, result: found > 0 ? 'there' : 'appended' });
@@ -118,12 +130,17 @@ async function newBodies(
 }
 
 /** Only where the mailbox still is the one that was moved. */
-async function setFlags(connection: ImapConnection, changes: readonly LaterFlags[]): Promise<number> {
+async function setFlags(
+  connection: ImapConnection,
+  changes: readonly LaterFlags[],
+  nameOf: (mailbox: string) => string,
+): Promise<number> {
   let set = 0;
   for (const [mailbox, list] of Map.groupBy(changes, (change) => change.mailbox)) {
-    const status = await connection.status(mailbox);
+    const name = nameOf(mailbox);
+    const status = await connection.status(name);
     if (status?.uidValidity !== list[0]?.uidValidity) continue;
-    await connection.select(mailbox);
+    await connection.select(name);
     for (const { uid, flags } of list) {
       await connection.store(String(uid), 'set', flags);
       set += 1;

@@ -2,7 +2,16 @@
 export { anewProblem } from './begin-anew.ts';
 export { bringUp } from './bring-up.ts';
 export { declareFeatures } from './features.ts';
-export { type QuickReport, type QuickRequest, quickCompare } from './quick.ts';
+export { type NameRules, nameOnTarget } from './names.ts';
+export {
+  differencesByStatus,
+  namesFor,
+  type QuickReport,
+  type QuickRequest,
+  quickCompare,
+  type Rules,
+  type Status,
+} from './quick.ts';
 export { countServed, type MessagesOnce } from './served.ts';
 export type * from './types.ts';
 export { verifyAgainst } from './verify-against.ts';

@@ -12,7 +12,7 @@ import { asSomeAccount, featuresOf, isOfTheAccount } from './features.ts';
 import { isKept, type NameRules, nameOnTarget } from './names.ts';
 import { openTarget, type TargetServer } from './target.ts';
 import type { StandbyDeps } from './types.ts';
-import { wantedOf } from './wanted.ts';
+import { livingAccounts } from './wanted.ts';
 
 export interface QuickRequest {
   /** The replica as of this LSN; absent = its last commit. */
@@ -31,7 +31,7 @@ export interface QuickReport {
   readonly differences: readonly Difference[];
 }
 
-interface Status {
+export interface Status {
   readonly uidValidity?: number | undefined;
   readonly uidNext?: number | undefined;
   readonly messages?: number | undefined;
@@ -50,7 +50,9 @@ export async function quickCompare(
   request: QuickRequest = {},
   options: ActionOptions = {},
 ): Promise<QuickReport> {
-  const { at, accounts } = await wantedOf(deps.reader, request);
+  const { catalog } = deps.reader;
+  const at = request.at ?? catalog.appliedLsn;
+  const accounts = livingAccounts(catalog, request.accounts, at);
   if (accounts.length === 0) return { equal: true, accounts: 0, differences: [] };
   const { signal } = options;
   const server = openTarget(deps, signal);
@@ -61,8 +63,8 @@ export async function quickCompare(
       const differences: Difference[] = [];
       for (const account of accounts) {
         const served = found.get(account);
-        const place = { catalog: deps.reader.catalog, at, rules, keepsUids, itself: request.itself ?? false };
-        if (served) compare(place, account, new Map(served), differences);
+        const place = { catalog, at, rules, keepsUids, itself: request.itself ?? false };
+        if (served) differences.push(...differencesByStatus(place, account, served));
         else differences.push({ account, what: 'account-missing' });
       }
       return differences;
@@ -128,7 +130,7 @@ export async function namesFor(connection: ImapConnection): Promise<Rules> {
   };
 }
 
-interface Rules extends NameRules {
+export interface Rules extends NameRules {
   isOwn(name: string): boolean;
 }
 
@@ -171,7 +173,7 @@ async function statuses(
   return found;
 }
 
-interface Place {
+export interface StatusPlace {
   readonly catalog: Catalog;
   readonly at: Lsn;
   readonly rules: NameRules;
@@ -179,13 +181,15 @@ interface Place {
   readonly itself: boolean;
 }
 
-function compare(
-  place: Place,
+/** What STATUS of an account's own mailboxes, by their names on the target, tells otherwise than the replica. */
+export function differencesByStatus(
+  place: StatusPlace,
   account: string,
-  served: Map<string, Status>,
-  differences: Difference[],
-): void {
+  all: ReadonlyMap<string, Status>,
+): Difference[] {
   const { catalog, at, rules } = place;
+  const differences: Difference[] = [];
+  const served = new Map(all);
   for (const row of catalog.mailboxes(account, at)) {
     const name = nameOnTarget(row, rules);
     const status = served.get(name);
@@ -197,10 +201,11 @@ function compare(
     // One that the replica has, since it was taken back once, is a mailbox like any other.
     if (!isKept(mailbox)) differences.push({ account, mailbox, what: 'mailbox-extra' });
   }
+  return differences;
 }
 
 function differencesOf(
-  { catalog, at, keepsUids, itself }: Place,
+  { catalog, at, keepsUids, itself }: StatusPlace,
   row: MailboxRow,
   status: Status,
 ): Difference[] {
