@@ -1,6 +1,6 @@
 /**
- * Goal: one account whose UIDs cannot be set costs no other account its own. Method: a doveadm API that refuses to update the mailboxes of one
- * account, in front of the real one.
+ * Goal: one account whose UIDs cannot be set costs no other account its own, and one whose UIDs cannot be set just now loses none. Method: a doveadm API that
+ * refuses to update the mailboxes of one account, in front of the real one.
  */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -12,16 +12,19 @@ import { compareDumps, connectImap, dumpAccount } from '../lab/imap-check.ts';
 import { StandbyWorld } from './standby-world.ts';
 import { serversMissing } from './support.ts';
 
+const NO_PERMISSION = 77;
+const TRY_LATER = 75;
+
 type Command = readonly [name: string, parameters: { readonly user?: string }, tag: string];
 
 /** Its address; everything but what concerns the mailboxes' numbers of `refused` is passed on. */
-async function refusing(t: TestContext, url: string, refused: string): Promise<string> {
+async function refusing(t: TestContext, url: string, refused: string, exitCode: number): Promise<string> {
   const server = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray()).toString();
     const commands = JSON.parse(body) as readonly Command[];
     response.setHeader('content-type', 'application/json');
     if (commands.some(([name, { user }]) => name === 'mailboxUpdate' && user === refused)) {
-      const error = { type: 'exitCode', exitCode: 75 };
+      const error = { type: 'exitCode', exitCode };
       response.end(JSON.stringify(commands.map(([, , tag]) => ['error', error, tag])));
       return;
     }
@@ -48,7 +51,7 @@ it('an account whose UIDs cannot be set is restored without, and the others keep
   await client.append('INBOX', 'Subject: newest\r\n\r\nnewest\r\n');
   await client.logout();
   await world.lab.shadow();
-  const url = await refusing(t, world.standby.doveadmUrl, refused);
+  const url = await refusing(t, world.standby.doveadmUrl, refused, NO_PERMISSION);
   const report = await world.withDeps((deps) => {
     const { doveadm } = deps.config;
     assert.ok(doveadm);
@@ -63,3 +66,46 @@ it('an account whose UIDs cannot be set is restored without, and the others keep
     assert.deepEqual(compareDumps(wanted, await world.standbyState(account), options), [], account);
   }
 });
+
+/** A message more on the live server, with a UID that is not the standby's next. */
+async function leaveGap(world: StandbyWorld, account: string): Promise<void> {
+  const client = await connectImap(world.lab.login(account));
+  for (const subject of ['gone', 'late'])
+    await client.append('INBOX', `Subject: ${subject}\r\n\r\n${subject}\r\n`);
+  await client.mailboxOpen('INBOX');
+  await client.messageDelete('2', { uid: true });
+  await client.logout();
+}
+
+for (const [what, exitCode] of Object.entries({
+  'fails for a moment': TRY_LATER,
+  'is not allowed any more': NO_PERMISSION,
+})) {
+  it(`an account that has its identity keeps it when the doveadm API ${what}`, {
+    skip: serversMissing,
+  }, async (t) => {
+    const world = await StandbyWorld.start(t, { format: 'maildir', accounts: 1 });
+    const [account = ''] = world.lab.dovecot.accounts;
+    const client = await connectImap(world.lab.login(account));
+    await client.append('INBOX', 'Subject: first\r\n\r\nfirst\r\n');
+    await client.logout();
+    await world.lab.shadow();
+    await world.bringUpWell();
+    await world.assertSame();
+    const before = await world.standbyState(account);
+
+    await leaveGap(world, account);
+    await world.lab.shadow();
+    const url = await refusing(t, world.standby.doveadmUrl, account, exitCode);
+    const report = await world.withDeps((deps) => {
+      const { doveadm } = deps.config;
+      assert.ok(doveadm);
+      return bringUp({ ...deps, config: { ...deps.config, doveadm: { ...doveadm, url } } }, {});
+    });
+    assert.equal(report.problems.length, 1, JSON.stringify(report));
+    assert.deepEqual(await world.standbyState(account), before);
+
+    await world.bringUpWell();
+    await world.assertSame();
+  });
+}

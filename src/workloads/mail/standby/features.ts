@@ -11,6 +11,9 @@ import type { NotKept, TargetFeatures } from './types.ts';
 /** One account may be broken or absent; so many of them are not by chance. */
 const TRIED_MOST = 5;
 
+/** Of sysexits.h, as doveadm uses them: parameters that it does not have, not possible in this store, no permission. */
+const REFUSED: ReadonlySet<number> = new Set([64, 65, 77]);
+
 /** Failures that another account would meet too. Anything else may be for the account's sake: what is broken breaks in many ways. */
 const OF_THE_SERVER: ReadonlySet<string> = new Set([
   'MAIL_UNREACHABLE',
@@ -98,8 +101,8 @@ export function isOfTheAccount(error: unknown): boolean {
 
 /**
  * Asks the target as `account`, who must have a mailbox there. Changes nothing: setting UIDNEXT to 1 proves that it may be set.
- * With `untried` not even that is asked for, and an API that answers is taken to be able to. Errors: `MAIL_…` of the connection. That the
- * doveadm API is missing or refuses is no error but `pinProblem`.
+ * With `untried` not even that is asked for, and an API that answers is taken to be able to. Errors: `MAIL_…` of the connection and the doveadm
+ * API. That there is none, or that it says it cannot do this, is no error but `pinProblem`.
  */
 export async function featuresOf(
   connection: ImapConnection,
@@ -140,9 +143,17 @@ async function whyNoPins(
     else await doveadm.pinMailboxes([{ user: account, mailbox: 'INBOX', minNextUid: 1 }]);
     return undefined;
   } catch (error) {
-    if (hasCode(error, 'MAIL_DOVEADM_UNREACHABLE') || !(error instanceof UnderstudyError)) throw error;
+    // Whatever else went wrong may be over in a moment; without UIDs what is there could not be told from what is to come.
+    if (!isRefusal(error)) throw error;
     return `the doveadm API of the target cannot set UIDs: ${error.message}`;
   }
+}
+
+/** The API says that it cannot, or may not: asking again would not help. */
+function isRefusal(error: unknown): error is UnderstudyError {
+  if (!hasCode(error, 'MAIL_DOVEADM_FAILED')) return false;
+  const { type, exitCode } = error.details;
+  return type !== 'exitCode' || REFUSED.has(exitCode as number);
 }
 
 function notKeptOf(pinProblem: string | undefined): NotKept[] {

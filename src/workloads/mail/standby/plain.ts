@@ -3,7 +3,8 @@
  * standing for one of the replica, so that two equal mails stay two. Clients read the mailbox again; what is in it is right.
  */
 import { hash as digest } from 'node:crypto';
-import { internalDateMs, type MessageRow } from '../../../catalog/index.ts';
+import { internalDateMs, type MailboxRow, type MessageRow } from '../../../catalog/index.ts';
+import { mailErrors } from '../errors.ts';
 import {
   type AppendMessage,
   normalizeFlags,
@@ -36,6 +37,8 @@ export async function bringMailboxPlainly(
   const open = isThere || !dryRun ? await connection.select(name) : undefined;
   const found = open && open.exists > 0 ? await foundIn(tools) : new Map<string, Found[]>();
   const flagChanges = new Map<string, { flags: readonly string[]; uids: number[] }>();
+  /** Messages under the UIDs that the replica has. */
+  let sameUids = 0;
   for (let afterUid = 0; ; ) {
     const rows = reader.catalog.messages(row.id, { at, afterUid, limit: ROWS_AT_ONCE });
     const missing: MessageRow[] = [];
@@ -49,6 +52,7 @@ export async function bringMailboxPlainly(
         continue;
       }
       tally.present += 1;
+      if (has.uid === wanted.uid) sameUids += 1;
       const flags = flagsKept(open, wanted.flags);
       if (flags.join(' ') === has.flags.join(' ')) continue;
       const change = flagChanges.get(flags.join(' ')) ?? { flags, uids: [] };
@@ -58,7 +62,10 @@ export async function bringMailboxPlainly(
     if (dryRun) {
       tally.restored += missing.length;
       for (const { size } of missing) tally.bytes += size;
-    } else await append(tools, name, open, missing);
+    } else if (missing.length > 0) {
+      if (tools.doveadm && hasIdentity(row, open, sameUids)) refuse(tools, name);
+      await append(tools, name, open, missing);
+    }
     tally.tell(row.account, row.name);
     if (rows.length < ROWS_AT_ONCE) break;
     afterUid = rows.at(-1)?.uid as number;
@@ -86,6 +93,27 @@ export async function bringMailboxPlainly(
     });
   }
   await connection.unselect();
+}
+
+/** It was brought up with its UIDs once, and they are what clients know. The same UIDVALIDITY alone may be chance: it is a second. */
+function hasIdentity(
+  { uidValidity }: MailboxRow,
+  open: SelectedMailbox | undefined,
+  sameUids: number,
+): boolean {
+  if (open === undefined || open.uidValidity !== uidValidity) return false;
+  return open.exists === 0 ? (open.uidNext ?? 1) > 1 : sameUids > 0;
+}
+
+/** Clients would find messages under UIDs that are to be others'. */
+function refuse({ features }: AccountTools, name: string): never {
+  throw mailErrors.make(
+    'MAIL_FEATURE_MISSING',
+    `${name} has the UIDs of the replica already, and no message can be given its own there now: ${features.pinProblem}`,
+    {
+      remedy: 'Let the doveadm API of the target set UIDs (mailbox update), then run the same command again.',
+    },
+  );
 }
 
 async function foundIn({ connection, checkBodies }: AccountTools): Promise<Map<string, Found[]>> {
