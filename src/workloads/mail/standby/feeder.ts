@@ -6,7 +6,7 @@
 import type { MessageRow, VaultReader } from '../../../catalog/index.ts';
 import { type Clock, crashPoint, UnderstudyError } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
-import type { AppendMessage, AppendResult, ImapConnection } from '../imap/index.ts';
+import { type AppendMessage, type AppendResult, ByteBudget, type ImapConnection } from '../imap/index.ts';
 import { removeMessages } from './aside.ts';
 import { FILLER } from './filler.ts';
 import type { Lanes } from './lanes.ts';
@@ -20,6 +20,9 @@ const BATCHES_IN_FLIGHT = 3;
 const BATCHES_IN_FLIGHT_OF_EACH = 2;
 /** Fillers are cleared away in between: a Maildir with very many files is slow. */
 const FILLERS_MOST = 20_000;
+
+/** Bytes of batches that are larger than `BATCH_BYTES` because of one message, on their way at once over all connections. */
+const LARGE_BYTES = 64 * 1024 * 1024;
 
 const PIN_GUESS_MS = 15;
 const ITEM_GUESS_MS = 0.1;
@@ -43,8 +46,10 @@ interface Item {
   readonly uid: number;
 }
 
-/** What each kind of step costs on this target, learned as it goes; shared by all mailboxes. */
+/** What each kind of step costs on this target, learned as it goes, and what it may; shared by all mailboxes. */
 export class Costs {
+  /** Memory for batches with large messages. */
+  readonly large = new ByteBudget(LARGE_BYTES);
   /** Lists of UIDs cannot be replaced there, as has been seen. */
   cannotRenumber = false;
   #pinMs = PIN_GUESS_MS;
@@ -142,13 +147,30 @@ export class Feeder {
   async #flush(): Promise<void> {
     const batch = this.#batch;
     if (batch.length === 0) return;
+    const large = this.#batchBytes >= 2 * BATCH_BYTES ? this.#batchBytes : 0;
     this.#batch = [];
     this.#batchMessages = 0;
     this.#batchBytes = 0;
-    const messages = await this.#load(batch);
-    while (this.#inFlight.size >= this.#inFlightMost) await Promise.race(this.#inFlight);
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#misplaced.length > 0) return;
+    if (large > 0) await this.#costs.large.acquire(large);
+    let isSent = false;
+    try {
+      const messages = await this.#load(batch);
+      while (this.#inFlight.size >= this.#inFlightMost) await Promise.race(this.#inFlight);
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#misplaced.length > 0) return;
+      this.#send(batch, messages, large);
+      isSent = true;
+    } finally {
+      if (!isSent) this.#costs.large.release(large);
+    }
+    if (this.#fillers.length >= FILLERS_MOST) {
+      await this.#settle();
+      await this.#clearFillers();
+    }
+  }
+
+  /** `large`: what it holds of the budget, and gives back when it is stored. */
+  #send(batch: readonly Item[], messages: readonly AppendMessage[], large: number): void {
     crashPoint('standby.append.before');
     const began = this.#tools.clock.monotonicMs();
     const lane = this.#lane();
@@ -168,12 +190,9 @@ export class Feeder {
       .finally(() => {
         this.#inFlight.delete(sent);
         this.#busy.set(lane, (this.#busy.get(lane) ?? 1) - 1);
+        this.#costs.large.release(large);
       });
     this.#inFlight.add(sent);
-    if (this.#fillers.length >= FILLERS_MOST) {
-      await this.#settle();
-      await this.#clearFillers();
-    }
   }
 
   get #inFlightMost(): number {
