@@ -78,10 +78,14 @@ export function addRecord(known: AccountChanges | undefined, { lsn, record }: Jo
     default:
       widen(changes, 'since');
   }
-  let count = 0;
-  for (const { uids, vanished } of changes.mailboxes.values()) count += uids.size + vanished.length;
-  if (count > MESSAGES_MOST) widen(changes, 'since');
+  if (isTooMuch(changes)) widen(changes, 'since');
   return changes;
+}
+
+function isTooMuch({ mailboxes }: AccountChanges): boolean {
+  let count = 0;
+  for (const { uids, vanished } of mailboxes.values()) count += uids.size + vanished.length;
+  return count > MESSAGES_MOST;
 }
 
 /** What was not done comes before what happened since. */
@@ -105,6 +109,7 @@ export function mergeChanges(
     mailbox.vanished.push(...vanished);
     if (uidNext !== undefined) mailbox.uidNext = uidNext;
   }
+  if (isTooMuch(merged)) widen(merged, 'since');
   return merged;
 }
 

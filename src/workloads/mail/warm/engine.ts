@@ -339,6 +339,7 @@ class Engine implements WarmEngine {
     const { reader } = this.#deps;
     const until = reader.catalog.appliedLsn;
     if (until <= this.#readLsn) return;
+    const found = new Map<string, AccountChanges>();
     for await (const entry of reader.entriesSince(this.#readLsn, until)) {
       const burst = burstOf(entry);
       if (burst) {
@@ -350,9 +351,11 @@ class Engine implements WarmEngine {
       const hold = this.#held.get(account);
       if (hold) hold.touchedAtMs = this.#deps.clock.monotonicMs();
       // What is read of it begins with where it was held.
-      else if (!this.#released.has(account)) {
-        this.#behind.set(account, addRecord(this.#behind.get(account), entry));
-      }
+      else if (!this.#released.has(account)) found.set(account, addRecord(found.get(account), entry));
+    }
+    // At once: an account that is begun with is brought to #readLsn, and what it waited for counts as done then.
+    for (const [account, changes] of found) {
+      this.#behind.set(account, mergeChanges(this.#behind.get(account), changes) as AccountChanges);
     }
     this.#readLsn = until;
   }
@@ -366,19 +369,22 @@ class Engine implements WarmEngine {
     return account;
   };
 
-  /** What happened in accounts while they were held. */
+  /** What happened in accounts while they were held; the journal is read once for all of them. */
   async #readReleased(): Promise<void> {
-    for (const [account, at] of [...this.#released]) {
-      let changes: AccountChanges | undefined;
-      let next: Lsn | undefined;
-      for await (const entry of this.#deps.reader.entriesSince(at, this.#readLsn)) {
-        const burst = burstOf(entry);
-        if (burst?.account === account && !this.#isPassed(account, burst.at) && burst.at > at) {
-          next = burst.at;
-          break;
-        }
-        if (accountOfRecord(entry, this.#knownAccountOf) === account) changes = addRecord(changes, entry);
-      }
+    if (this.#released.size === 0) return;
+    const reading = new Map<string, { readonly at: Lsn; changes?: AccountChanges; next?: Lsn }>();
+    for (const [account, at] of this.#released) reading.set(account, { at });
+    const from = Math.min(...this.#released.values()) as Lsn;
+    for await (const entry of this.#deps.reader.entriesSince(from, this.#readLsn)) {
+      const burst = burstOf(entry);
+      const account = burst?.account ?? accountOfRecord(entry, this.#knownAccountOf);
+      const one = account === undefined ? undefined : reading.get(account);
+      if (account === undefined || one === undefined) continue;
+      if (entry.lsn <= one.at || one.next !== undefined) continue;
+      if (burst === undefined) one.changes = addRecord(one.changes, entry);
+      else if (burst.at > one.at && !this.#isPassed(account, burst.at)) one.next = burst.at;
+    }
+    for (const [account, { at, changes, next }] of reading) {
       this.#released.delete(account);
       this.#arriving.add(account);
       this.#putBehind(account, changes ?? comparisonFrom((at + 1) as Lsn));
@@ -636,8 +642,11 @@ class Engine implements WarmEngine {
       }
     }
     const failures = new Map<string, unknown>();
-    const since = changes.scope === 'since' ? { since: (changes.from - 1) as Lsn } : {};
-    await this.#compare([account], { ...(hold ? { at } : {}), ...since }, failures);
+    // What is not as it was left is looked for in all of the account.
+    const isTold = changes.scope === 'since' || (changes.scope === 'messages' && doveadm === undefined);
+    const since = isTold ? { since: (changes.from - 1) as Lsn } : {};
+    // No further than was known when this began: a burst may have been read meanwhile.
+    await this.#compare([account], { at, ...since }, failures);
     const failure = failures.get(account);
     if (failure !== undefined) throw failure;
   }
