@@ -88,7 +88,8 @@ export async function restWarm(context: TakeOver, io: StepIo): Promise<Moment | 
     status.target === move.to &&
     status.phase !== 'stalled' &&
     parameters.at === undefined;
-  let done = false;
+  /** Accounts that the engine could not serve; undefined when it did not get there at all. */
+  let leftOut: readonly string[] | undefined;
   if (usable) {
     const timer = new AbortController();
     const late = ports.clock
@@ -99,8 +100,11 @@ export async function restWarm(context: TakeOver, io: StepIo): Promise<Moment | 
       });
     try {
       await warm.caughtUp(at.lsn, AbortSignal.any([io.signal, timer.signal]));
-      // An account that the engine could not serve is compared as a whole, and its problem told, by what follows.
-      done = ((await warm.status())?.problems.length ?? 0) === 0;
+      const after = await warm.status();
+      // Where the standby has failed since, it is not known any more who was left out.
+      if (after !== undefined && after.phase !== 'stalled') {
+        leftOut = [...new Set([...after.problems.map(({ account }) => account), ...after.incomplete])];
+      }
     } catch (error) {
       io.signal.throwIfAborted();
       io.note(
@@ -112,7 +116,27 @@ export async function restWarm(context: TakeOver, io: StepIo): Promise<Moment | 
     }
   }
   await warm.pause();
-  return done ? at : undefined;
+  if (leftOut === undefined) return undefined;
+  await bringLeftOut(context, io, at, concerned(context, leftOut));
+  return at;
+}
+
+/** As a whole: how far they are is not known. */
+async function bringLeftOut(
+  context: TakeOver,
+  io: StepIo,
+  at: Moment,
+  leftOut: readonly string[],
+): Promise<void> {
+  const living = new Set(leftOut.length === 0 ? [] : await accountsOf(context, at.lsn));
+  const accounts = leftOut.filter((account) => living.has(account));
+  if (accounts.length === 0) return;
+  const held = new Map((await heldAccounts(context)).map((one) => [one.account, one.at]));
+  const jobs = [...Map.groupBy(accounts, (account) => held.get(account) ?? at.lsn)];
+  for (const [lsn, names] of jobs) {
+    const report = await bringUp(context, io, { at: lsn, accounts: names });
+    await noteOutcome(io, report, Number.POSITIVE_INFINITY, 'finish', names);
+  }
 }
 
 /** Accounts of the plan of which the journal got anything after the moment. */

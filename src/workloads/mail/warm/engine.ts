@@ -9,6 +9,9 @@
  *         └──remembered───────────────────┼──────────────────────────────────────┘  └────burst───────┘
  *     any of them ──the standby does not serve──► stalled ──it serves again──► the one before
  *
+ * An account that fails, or that the journal does not hold as a whole, is tried again by itself; the others do not wait for it, nor does who waits
+ * for them.
+ *
  * A burst of removals holds its account: everything up to the state just before goes to the standby, nothing after. The hold
  * ends when the operator accepts it, or when what was removed is not lost any more (moved, or brought back). Where nothing is remembered, an
  * account in which the journal marks bursts is held where the standby serves still what one of them took.
@@ -75,17 +78,23 @@ const STOP_WITHIN_MS = 2_000;
 /** Failures that are the standby's, not the account's. */
 const SERVER_FAILURES: ReadonlySet<string> = new Set([
   'MAIL_UNREACHABLE',
-  'MAIL_NO_ANSWER',
-  'MAIL_UNAVAILABLE',
-  'MAIL_CONNECTION_LOST',
   'MAIL_TLS_NOT_OFFERED',
   'MAIL_TLS_FAILED',
   'MAIL_TLS_UNVERIFIED',
   'MAIL_LOGIN_DISABLED',
-  'MAIL_DOVEADM_UNREACHABLE',
   'MAIL_DOVEADM_REFUSED',
+]);
+
+/** Failures that a broken account may have of its own: a session that ends or hangs, a process of the server that dies. */
+const DOUBTFUL_FAILURES: ReadonlySet<string> = new Set([
+  'MAIL_NO_ANSWER',
+  'MAIL_UNAVAILABLE',
+  'MAIL_CONNECTION_LOST',
+  'MAIL_DOVEADM_UNREACHABLE',
   'MAIL_DOVEADM_PROTOCOL_ERROR',
 ]);
+/** So many accounts in a row with one, and none well since: the standby is the cause. */
+const DOUBTFUL_IN_A_ROW = 3;
 
 interface Hold {
   readonly at: Lsn;
@@ -137,6 +146,10 @@ class Engine implements WarmEngine {
   readonly #waiters = new Set<Waiter>();
   readonly #tasks = new Set<Promise<void>>();
   readonly #metrics = { messagesAdded: 0, messagesRemoved: 0, flagsSet: 0, applied: 0, compared: 0 };
+  /** Accounts that wait for the journal: it does not hold one of their mailboxes as a whole yet. */
+  readonly #incomplete = new Set<string>();
+  /** Accounts that failed one after the other, in a way that may be the standby's. */
+  readonly #doubtfulInARow = new Set<string>();
   /** Accounts that the first comparison has not done. */
   readonly #unfilled = new Set<string>();
   /** Accounts of which is not known which of these bursts the standby has had. */
@@ -214,6 +227,7 @@ class Engine implements WarmEngine {
         .size,
       held,
       problems: this.#problems.list(),
+      incomplete: [...this.#incomplete],
       ...(etaMs === undefined ? {} : { etaMs }),
       ...(problem === undefined
         ? {}
@@ -445,7 +459,8 @@ class Engine implements WarmEngine {
   }
 
   #remember(): void {
-    if (this.#filling) return;
+    // Who was passed over is compared as a whole at the next start too.
+    if (this.#filling || this.#unfilled.size > 0) return;
     // What was released is remembered by itself.
     const lsn = this.#lowest(
       [...this.#behind, ...this.#working].filter(([name]) => !this.#arriving.has(name)),
@@ -457,10 +472,16 @@ class Engine implements WarmEngine {
 
   #appliedLsn(): Lsn {
     if (this.#filling) return 0 as Lsn;
-    const lsn = this.#lowest([...this.#behind, ...this.#working]);
+    const apart = this.#apart();
+    const lsn = this.#lowest([...this.#behind, ...this.#working].filter(([name]) => !apart.has(name)));
     // Until it is known whether a burst is to be held, it is on its way.
     const undecided = [...this.#held.values()].filter(({ loss }) => loss === undefined).map(({ at }) => at);
     return Math.min(lsn, ...this.#released.values(), ...undecided) as Lsn;
+  }
+
+  /** Accounts for which nothing else waits: they failed, or wait for the journal. `problems` and `incomplete` of the status name them. */
+  #apart(): ReadonlySet<string> {
+    return new Set([...this.#incomplete, ...this.#problems.list().map(({ account }) => account)]);
   }
 
   #lowest(changes: readonly [string, AccountChanges][]): Lsn {
@@ -487,9 +508,14 @@ class Engine implements WarmEngine {
   }
 
   #fillEnded(): void {
-    if (!this.#filling || this.#unfilled.size > 0) return;
+    if (!this.#filling) return;
+    const apart = this.#apart();
+    if ([...this.#unfilled].some((account) => !apart.has(account))) return;
     this.#filling = false;
-    this.#deps.log.info({ lsn: this.#readLsn }, 'the standby holds what the journal holds');
+    this.#deps.log.info(
+      { lsn: this.#readLsn, but: [...this.#unfilled].slice(0, 100) },
+      'the standby holds what the journal holds',
+    );
     this.#remember();
   }
 
@@ -571,6 +597,7 @@ class Engine implements WarmEngine {
       const ready = [...jobs].filter(([account]) => {
         if (this.#isComplete(account)) return true;
         this.#notBefore.set(account, this.#deps.clock.monotonicMs() + INCOMPLETE_PAUSE_MS);
+        this.#incomplete.add(account);
         early.add(account);
         return false;
       });
@@ -586,6 +613,7 @@ class Engine implements WarmEngine {
       if (isReaderFailure(error)) this.#breakDown(error);
       for (const account of jobs.keys()) failures.set(account, error);
     }
+    let ofTheServer: Problem | undefined;
     for (const [account, changes] of jobs) {
       this.#working.delete(account);
       const error = failures.get(account);
@@ -600,12 +628,26 @@ class Engine implements WarmEngine {
         { account, code: problem.code, err: error },
         'the account could not be brought to the standby; tried again',
       );
-      if (SERVER_FAILURES.has(problem.code)) this.#stall(problem);
+      this.#incomplete.delete(account);
+      if (this.#isOfTheServer(account, problem)) ofTheServer ??= problem;
     }
+    if (ofTheServer) this.#stall(ofTheServer);
+  }
+
+  #isOfTheServer(account: string, { code }: Problem): boolean {
+    if (SERVER_FAILURES.has(code)) return true;
+    if (!DOUBTFUL_FAILURES.has(code)) return false;
+    this.#doubtfulInARow.add(account);
+    // Nobody else may be about to ask it anything.
+    this.#heardAtMs = Math.min(this.#heardAtMs, this.#deps.clock.monotonicMs() - HEARTBEAT_MS);
+    const accounts = this.#deps.reader.catalog.accounts().length;
+    return this.#doubtfulInARow.size >= Math.min(DOUBTFUL_IN_A_ROW, accounts);
   }
 
   #arrived(account: string): void {
     this.#problems.recovered(account);
+    this.#doubtfulInARow.clear();
+    this.#incomplete.delete(account);
     this.#notBefore.delete(account);
     if (this.#unfilled.delete(account)) this.#memory.filled([account]);
     if (this.#arriving.has(account) && !this.#behind.has(account) && !this.#held.has(account)) {
@@ -705,6 +747,7 @@ class Engine implements WarmEngine {
     if (!this.#trouble) log.error({ code: problem.code }, `the standby does not serve: ${problem.message}`);
     const pauseMs = Math.min((this.#trouble?.pauseMs ?? STALLED_FIRST_MS / 2) * 2, STALLED_MOST_MS);
     this.#trouble = { problem, pauseMs, retryAtMs: clock.monotonicMs() + pauseMs };
+    this.#doubtfulInARow.clear();
     // Their pauses would be the server's.
     for (const account of this.#behind.keys()) this.#problems.recovered(account);
   }
@@ -712,19 +755,26 @@ class Engine implements WarmEngine {
   /** A standby that nothing changes on may be gone all the same. */
   #hear(now: number): void {
     const doveadm = this.#doveadm;
-    const waits = this.#trouble && this.#behind.size === 0 ? this.#trouble.pauseMs : HEARTBEAT_MS;
+    const waits = this.#trouble && !this.#isAnyoneReady() ? this.#trouble.pauseMs : HEARTBEAT_MS;
     if (doveadm === undefined || this.#tasks.size > 0 || now - this.#heardAtMs < waits) return;
     this.#heardAtMs = now;
     const task = doveadm
       .check(this.#stopping.signal)
       .then(() => {
-        if (this.#behind.size === 0) this.#trouble = undefined;
+        if (!this.#isAnyoneReady()) this.#trouble = undefined;
       })
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted) this.#stall(problemOf('', error));
       })
       .finally(() => this.#tasks.delete(task));
     this.#tasks.add(task);
+  }
+
+  /** Somebody who will be tried by itself, and tell whether the standby serves. */
+  #isAnyoneReady(): boolean {
+    return [...this.#behind.keys()].some(
+      (account) => !this.#problems.isSetAside(account) && !this.#incomplete.has(account),
+    );
   }
 
   #settleWaiters(): void {

@@ -1,7 +1,7 @@
 /**
  * The nouns of the warm standby: a standby that is restored continuously behind the journal.
  *
- *   applied LSN   every commit up to it is on the standby, but for what is held
+ *   applied LSN   every commit up to it is on the standby, but for what is held, and for accounts that `problems` or `incomplete` name
  *   behind        what the journal holds and the standby does not yet
  *   held          a burst of removals in one account that waits for an operator: the account stays on the standby as it
  *                 was just before, until the burst is accepted or the mail is back on the live server
@@ -29,7 +29,7 @@ export interface WarmStatus {
    */
   readonly phase: 'starting' | 'filling' | 'following' | 'held' | 'stalled';
   readonly appliedLsn: Lsn;
-  /** Age of the oldest commit that is not on the standby (held accounts apart); 0 when there is none. */
+  /** Age of the oldest commit that is not on the standby, apart from accounts that are held, or that `problems` or `incomplete` name; 0 when there is none. */
   readonly lagMs: number;
   /** Records between the applied LSN and the journal's end. */
   readonly lagLsn: number;
@@ -40,6 +40,8 @@ export interface WarmStatus {
   readonly problem?: Omit<Problem, 'account'>;
   /** Per account, the latest of each; gone when the account recovered. */
   readonly problems: readonly Problem[];
+  /** Accounts that wait for the journal: it does not hold one of their mailboxes as a whole yet. Gone when they are on the standby. */
+  readonly incomplete: readonly string[];
 }
 
 /** Counters since the engine started. */
@@ -56,7 +58,10 @@ export interface WarmMetrics {
 export interface WarmEngine {
   status(): WarmStatus;
   metrics(): WarmMetrics;
-  /** Resolves when everything up to `lsn` is on the standby, what is held apart. Rejects with the signal's reason, and when the engine stops. */
+  /**
+   * Resolves when everything up to `lsn` is on the standby, apart from what is held and from accounts that `problems` or `incomplete` of the status
+   * name then: it does not wait for those. Rejects with the signal's reason, and when the engine stops.
+   */
   caughtUp(lsn: Lsn, signal: AbortSignal): Promise<void>;
   /** Compares these accounts as a whole, soon: somebody else may have written to the standby. */
   look(accounts: readonly string[]): void;
