@@ -144,6 +144,29 @@ describe('a warm standby', { skip: serversMissing }, () => {
     assert.ok(anew.metrics().compared >= 3);
   });
 
+  it('finds by itself what somebody else wrote to the standby, where nothing changes on the live server', async (t) => {
+    const lab = await WarmLab.start(t, { accounts: 3 });
+    const client = await connectImap(loginOf(lab.live, 'user0001'));
+    lab.after(() => client.logout());
+    for (let index = 1; index <= 3; index += 1) await client.append('INBOX', message(index));
+    await lab.warm();
+    await lab.caughtUp();
+    await lab.stopWarm();
+    const other = await connectImap(loginOf(lab.standby, 'user0001'));
+    await other.append('INBOX', 'Subject: a stranger\r\n\r\nonly here\r\n');
+    await other.logout();
+
+    const warm = await lab.warm();
+    await until('one account is compared', () => warm.metrics().compared === 1);
+    await lab.caughtUp();
+    assert.match(lab.standby.doveadm('fetch', '-u', 'user0001', 'hdr.subject', 'all'), /a stranger/);
+    const inbox = lab.standby.doveadm('fetch', '-u', 'user0001', 'hdr.subject', 'mailbox', 'INBOX');
+    assert.doesNotMatch(inbox, /a stranger/);
+    // Twice the pace of what is tidied: it is found once.
+    await delay(2_500);
+    assert.equal(warm.metrics().compared, 1);
+  });
+
   it('keeps what somebody else wrote to the standby, and gives the UIDs to the mail they belong to', async (t) => {
     const lab = await WarmLab.start(t, { accounts: 1 });
     const client = await connectImap(loginOf(lab.live, 'user0001'));

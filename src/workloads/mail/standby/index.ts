@@ -15,3 +15,4 @@ export {
 export { countServed, type MessagesOnce } from './served.ts';
 export type * from './types.ts';
 export { verifyAgainst } from './verify-against.ts';
+export { newestFirst } from './wanted.ts';

@@ -17,23 +17,36 @@ export interface Wanted {
 export async function wantedOf(reader: VaultReader, request: BringUpRequest): Promise<Wanted> {
   const { catalog } = reader;
   const at = request.at ?? reader.catalog.appliedLsn;
-  const named = request.accounts?.map((account) => requireAccount(catalog, account, at).account);
+  const living = livingAccounts(catalog, request.accounts, at);
   const changed = request.since === undefined ? undefined : await changedSince(reader, request.since, at);
-  const living = catalog
-    .accounts(at)
-    .filter((row) => row.goneLsn === undefined || row.goneLsn > at)
-    .map((row) => row.account)
-    .filter((account) => !named || named.includes(account))
-    .filter((account) => !changed || changed.accounts.has(account));
-  const newest = new Map(living.map((account) => [account, newestMessageMs(catalog, account, at)]));
+  const accounts = changed === undefined ? living : living.filter((account) => changed.accounts.has(account));
   return {
     at,
-    accounts: living.sort((a, b) => (newest.get(b) ?? 0) - (newest.get(a) ?? 0)),
+    accounts: newestFirst(catalog, accounts, at),
     ...(changed ? { mailboxes: changed.mailboxes } : {}),
   };
 }
 
-/** When the account's INBOX last got a message: who writes and reads most waits least. */
+/** Of these accounts, default all, those that live at `at`, in no order that matters. Errors: CATALOG_ACCOUNT_UNKNOWN for one that does not. */
+export function livingAccounts(
+  catalog: Catalog,
+  names: readonly string[] | undefined,
+  at: Lsn,
+): readonly string[] {
+  const living = catalog.accountNames(at);
+  if (names === undefined) return living;
+  const wanted = new Set(names);
+  const found = living.filter((account) => wanted.has(account));
+  if (found.length < wanted.size) for (const name of wanted) requireAccount(catalog, name, at);
+  return found;
+}
+
+/** Accounts whose INBOX got a message last come first: who writes and reads most waits least. */
+export function newestFirst(catalog: Catalog, accounts: readonly string[], at: Lsn): string[] {
+  const newest = new Map(accounts.map((account) => [account, newestMessageMs(catalog, account, at)]));
+  return [...accounts].sort((a, b) => (newest.get(b) ?? 0) - (newest.get(a) ?? 0));
+}
+
 function newestMessageMs(catalog: Catalog, account: string, at: Lsn): number {
   const inbox = catalog.mailboxByName(account, 'INBOX', at);
   if (!inbox) return 0;

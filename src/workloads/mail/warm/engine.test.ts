@@ -238,4 +238,21 @@ describe('a warm standby', () => {
     assert.deepEqual(world.read, [1]);
     for (const account of world.accounts) assert.equal(world.reached(account), world.lsn);
   });
+
+  it('is filled with the accounts first whose mail is the newest', async (t) => {
+    const names = Array.from({ length: 45 }, (_, index) => `user${String(index).padStart(2, '0')}`);
+    const world = new World(t, names);
+    const deps = world.deps();
+    const { catalog } = deps.reader as unknown as { catalog: Record<string, unknown> };
+    catalog['mailboxByName'] = (account: string) => ({ id: names.indexOf(account), uidNext: 2 });
+    // The last by name got mail last.
+    catalog['messages'] = (id: number) => [
+      { date: `01-Jan-2026 00:00:${String(id).padStart(2, '0')} +0000` },
+    ];
+    const engine = startWarm(deps);
+    t.after(() => engine.stop());
+    await engine.caughtUp(world.lsn, soon());
+    const first = world.compared[0]?.accounts ?? [];
+    assert.ok(first.includes('user44') && !first.includes('user00'), first.join(' '));
+  });
 });

@@ -19,7 +19,7 @@
 import type { CheckpointRow } from '../../../catalog/index.ts';
 import type { Lsn, MailboxId } from '../../../journal/index.ts';
 import { hasCode, messageOf, reviveError, UnderstudyError } from '../../../lib/index.ts';
-import type { DoveadmClient } from '../doveadm/index.ts';
+import type { DoveadmClient, DoveadmMailboxStatus } from '../doveadm/index.ts';
 import { mailErrors } from '../errors.ts';
 import {
   AccountProblems,
@@ -29,7 +29,13 @@ import {
   doveadmOf,
   problemOf,
 } from '../shadow/index.ts';
-import type { BringUpReport, BringUpRequest, StandbyDeps } from '../standby/index.ts';
+import {
+  type BringUpReport,
+  type BringUpRequest,
+  namesFor,
+  newestFirst,
+  type StandbyDeps,
+} from '../standby/index.ts';
 import type { ActionOptions, MailDeps, Problem } from '../types.ts';
 import { type BurstRule, isBurst, lossSince } from './burst.ts';
 import {
@@ -46,6 +52,7 @@ import { memoryKey } from './held.ts';
 import { WarmMemory } from './memory.ts';
 import { burstNotPassed, burstsByAccount } from './not-passed.ts';
 import type { HeldBurst, WarmEngine, WarmMetrics, WarmStatus } from './types.ts';
+import { StandbyWatch } from './watch.ts';
 
 export interface WarmDeps extends StandbyDeps {
   readonly pair: string;
@@ -65,6 +72,13 @@ const TIDY_EVERY_MS = 1_000;
 const BURST_ENDS_AFTER_MS = 1_500;
 /** Whether the standby is there is asked so often when nothing else tells. */
 const HEARTBEAT_MS = 30_000;
+/** STATUS of all mailboxes of the standby: so long after the last one at least, and so many times as long as that took. */
+const STATUS_EVERY_MS = 60_000;
+const STATUS_PAUSE_TIMES = 20;
+/** The same where we changed nothing since: somebody else may have. */
+const STATUS_UNCHANGED_EVERY_MS = 10 * 60_000;
+const STATUS_FAILED_FIRST_MS = 2 * 60_000;
+const STATUS_FAILED_MOST_MS = 60 * 60_000;
 const CATALOG_CHECK_MS = 10_000;
 const STALLED_FIRST_MS = 500;
 const STALLED_MOST_MS = 15_000;
@@ -72,6 +86,8 @@ const STALLED_MOST_MS = 15_000;
 const INCOMPLETE_PAUSE_MS = 1_000;
 /** Accounts of one comparison while filling. */
 const FILL_ACCOUNTS = 20;
+/** Accounts whose STATUS is compared without a pause: it is CPU alone. */
+const JUDGED_AT_ONCE = 20;
 /** What is under way gets so long to end by itself. */
 const STOP_WITHIN_MS = 2_000;
 
@@ -129,6 +145,12 @@ class Engine implements WarmEngine {
   /** Shared by everything that goes to the standby. */
   readonly #bandwidth: { readonly bandwidth?: Bandwidth };
   readonly #doveadm: DoveadmClient | undefined;
+  readonly #watch: StandbyWatch;
+  /** Accounts that were begun with since STATUS of all was asked for; undefined while it is not. */
+  #begunMeanwhile: Set<string> | undefined;
+  #statusLsn: Lsn | undefined;
+  #statusAtMs = 0;
+  #statusPauseMs = STATUS_EVERY_MS;
   readonly #problems: AccountProblems;
   readonly #stopping = new AbortController();
   readonly #broken = Promise.withResolvers<UnderstudyError>();
@@ -176,6 +198,7 @@ class Engine implements WarmEngine {
     this.#bandwidth = bandwidth === undefined ? {} : { bandwidth };
     this.#pool = new ConnectionPool(mail, { keepWarm: config.shadow.keepWarm, ...this.#bandwidth });
     this.#doveadm = doveadmOf(mail);
+    this.#watch = new StandbyWatch(reader.catalog);
     this.#problems = new AccountProblems(clock);
     const now = clock.monotonicMs();
     this.#tidiedAtMs = now;
@@ -329,6 +352,7 @@ class Engine implements WarmEngine {
       this.#remember();
       await this.#checkCatalog(now);
       this.#hear(now);
+      this.#watchStandby(now);
     }
     this.#pump();
   }
@@ -491,8 +515,9 @@ class Engine implements WarmEngine {
   #fill(filled: ReadonlySet<string>): void {
     const { reader, clock, log } = this.#deps;
     const marked = burstsByAccount(reader.catalog);
-    for (const { account } of reader.catalog.accounts()) {
-      if (filled.has(account)) continue;
+    const accounts = reader.catalog.accounts().map(({ account }) => account);
+    const waiting = accounts.filter((account) => !filled.has(account));
+    for (const account of newestFirst(reader.catalog, waiting, this.#readLsn)) {
       this.#unfilled.add(account);
       this.#behind.set(account, comparisonFrom(1 as Lsn));
       const bursts = (marked.get(account) ?? []).filter(
@@ -569,6 +594,8 @@ class Engine implements WarmEngine {
     for (const [name, job] of jobs) {
       this.#behind.delete(name);
       this.#working.set(name, job);
+      this.#watch.touched(name);
+      this.#begunMeanwhile?.add(name);
     }
     const task = this.#work(jobs)
       .then(() => {
@@ -775,6 +802,78 @@ class Engine implements WarmEngine {
     return [...this.#behind.keys()].some(
       (account) => !this.#problems.isSetAside(account) && !this.#incomplete.has(account),
     );
+  }
+
+  /**
+   * STATUS of all mailboxes of the standby, now and then, for two reasons. Dovecot answers it at once where its list of mailboxes is in line with
+   * them, and else opens each one that has changed: a takeover's certificate of 1,000 restored accounts takes 1 s after it, and 8 s without, while
+   * people wait. And accounts that are not as they were left have been written to by somebody else: those are compared.
+   */
+  #watchStandby(now: number): void {
+    const doveadm = this.#doveadm;
+    if (doveadm === undefined || this.#filling || this.#trouble || this.#begunMeanwhile) return;
+    const applied = this.#appliedLsn();
+    const unchanged = applied === this.#statusLsn ? STATUS_UNCHANGED_EVERY_MS - STATUS_EVERY_MS : 0;
+    if (now < this.#statusAtMs + unchanged) return;
+    this.#begunMeanwhile = new Set();
+    doveadm
+      .mailboxStatusOfAll(this.#stopping.signal)
+      .then((rows) => {
+        const tookMs = this.#deps.clock.monotonicMs() - now;
+        this.#statusPauseMs = Math.max(STATUS_EVERY_MS, tookMs * STATUS_PAUSE_TIMES);
+        this.#statusLsn = applied;
+        return this.#judgeStandby(rows);
+      })
+      .catch((error: unknown) => {
+        if (isReaderFailure(error)) this.#breakDown(error);
+        // It makes a takeover faster, and what it would find a takeover finds too.
+        else if (!this.#stopping.signal.aborted)
+          this.#deps.log.debug({ err: error }, 'no STATUS of all mailboxes');
+        this.#statusPauseMs = Math.min(
+          Math.max(this.#statusPauseMs * 2, STATUS_FAILED_FIRST_MS),
+          STATUS_FAILED_MOST_MS,
+        );
+      })
+      .finally(() => {
+        this.#begunMeanwhile = undefined;
+        this.#statusAtMs = this.#deps.clock.monotonicMs() + this.#statusPauseMs;
+      });
+  }
+
+  async #judgeStandby(rows: readonly DoveadmMailboxStatus[]): Promise<void> {
+    const { clock, log } = this.#deps;
+    const { signal } = this.#stopping;
+    const first = rows.find(({ user }) => this.#isQuiet(user))?.user;
+    if (first === undefined || signal.aborted) return;
+    if (!this.#watch.knowsNames) {
+      this.#watch.learnNames(await this.#pool.use(first, (connection) => namesFor(connection)));
+    }
+    const changed: string[] = [];
+    for (const [index, [account, served]] of [...this.#watch.servedBy(rows)].entries()) {
+      if (index % JUDGED_AT_ONCE === 0) await clock.sleep(1, signal);
+      if (this.#isQuiet(account) && this.#watch.isOther(account, served, this.#readLsn))
+        changed.push(account);
+    }
+    const found = changed.filter((account) => this.#isQuiet(account));
+    if (found.length === 0) return;
+    log.warn(
+      { accounts: found.length, first: found.slice(0, 10) },
+      'accounts of the standby are not as they were left: they are compared',
+    );
+    this.look(found);
+  }
+
+  /** Nothing of it is or was under way since the standby was asked: whatever differs there is no lag. */
+  #isQuiet(account: string): boolean {
+    return ![
+      this.#begunMeanwhile,
+      this.#behind,
+      this.#working,
+      this.#held,
+      this.#released,
+      this.#arriving,
+      this.#doubted,
+    ].some((accounts) => accounts?.has(account));
   }
 
   #settleWaiters(): void {
