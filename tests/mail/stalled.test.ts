@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { shadowOnce, startShadow } from '../../src/workloads/mail/index.ts';
 import { ImapClient } from './imap-client.ts';
-import { idsIn, labBehindProxy, numberedMessage, until } from './service-support.ts';
+import { depsNow, idsIn, labBehindProxy, numberedMessage, until } from './service-support.ts';
 import { MailLab, serversMissing } from './support.ts';
 
 describe('an outage', { skip: serversMissing }, () => {
@@ -73,6 +73,30 @@ describe('following', { skip: serversMissing }, () => {
     await client.close();
     await until('its mail is followed', 5_000, () => idsIn(vault.catalog, first).includes('meanwhile'));
     assert.equal(engine.status().firstPassDone, false);
+  });
+
+  it('of an account goes on when the server falls silent at one of its messages', async (t) => {
+    const { lab, script } = await labBehindProxy(t, {
+      accounts: 2,
+      timeout: '500ms',
+      serverLines: ['shadow: { sweep: 300ms, watch: 0, keepWarm: 0 }'],
+    });
+    const [account = ''] = lab.dovecot.accounts;
+    const client = await ImapClient.open(lab.dovecot, account);
+    for (const id of ['before', 'hang-here', 'after']) {
+      assert.ok((await client.append('INBOX', numberedMessage(id))).ok);
+    }
+    await client.close();
+    script.faults.push({ atText: 'Subject: hang-here', what: 'half-open' });
+    const engine = startShadow(await depsNow(lab));
+    lab.after(() => engine.stop());
+    const { catalog } = await lab.vault();
+    await until('the others are there', 20_000, () => idsIn(catalog, account).length === 2);
+    assert.deepEqual(
+      catalog.setAside().map(({ uid, code }) => [uid, code]),
+      [[2, 'MAIL_NO_ANSWER']],
+    );
+    await until('the account is well again', 10_000, () => engine.status().accountsSetAside === 0);
   });
 
   it('goes on with the accounts known when their source is down, and says so', async (t) => {
