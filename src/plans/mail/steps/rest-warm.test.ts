@@ -22,7 +22,7 @@ function world(after: Partial<WarmStatus>) {
       work({
         catalog: {
           lastCommit: () => AT,
-          accounts: () => ['a', 'b', 'c', 'd'].map((account) => ({ account })),
+          accountNames: () => ['a', 'b', 'c', 'd'],
         },
       }),
     warm: () => ({

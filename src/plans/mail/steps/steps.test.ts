@@ -34,7 +34,7 @@ class World {
     const ports: Partial<TakeOverPorts> = {
       clock: systemClock,
       withReader: (_, work) =>
-        work({ catalog: { accounts: () => ACCOUNTS.map((account) => ({ account })) } } as never),
+        work({ catalog: { accountNames: () => ACCOUNTS } } as never),
       standby: {
         quickCompare: async (_: unknown, { accounts = ACCOUNTS }: { accounts?: readonly string[] }) =>
           compare(accounts),

@@ -65,7 +65,7 @@ class World {
       get appliedLsn() {
         return world.lsn;
       },
-      accounts: () => this.accounts.map((account) => ({ account })),
+      accountNames: () => this.accounts,
       account: (account: string) => ({ account }),
       checkpoints: () => [],
       mailboxByName: () => undefined,

@@ -515,8 +515,7 @@ class Engine implements WarmEngine {
   #fill(filled: ReadonlySet<string>): void {
     const { reader, clock, log } = this.#deps;
     const marked = burstsByAccount(reader.catalog);
-    const accounts = reader.catalog.accounts().map(({ account }) => account);
-    const waiting = accounts.filter((account) => !filled.has(account));
+    const waiting = reader.catalog.accountNames().filter((account) => !filled.has(account));
     for (const account of newestFirst(reader.catalog, waiting, this.#readLsn)) {
       this.#unfilled.add(account);
       this.#behind.set(account, comparisonFrom(1 as Lsn));
@@ -667,7 +666,7 @@ class Engine implements WarmEngine {
     this.#doubtfulInARow.add(account);
     // Nobody else may be about to ask it anything.
     this.#heardAtMs = Math.min(this.#heardAtMs, this.#deps.clock.monotonicMs() - HEARTBEAT_MS);
-    const accounts = this.#deps.reader.catalog.accounts().length;
+    const accounts = this.#deps.reader.catalog.accountNames().length;
     return this.#doubtfulInARow.size >= Math.min(DOUBTFUL_IN_A_ROW, accounts);
   }
 
