@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
@@ -684,4 +685,22 @@ test('verify beside a writer takes what is added meanwhile for no fault', async 
   writing = false;
   await writes;
   await vault.close();
+});
+
+test('what nothing vouches for is written again and synced before a catalog is brought up to it', async (t) => {
+  const dir = await vaultBehind(t);
+  const segment = lastSegment(dir);
+  // Without the mark of the closing, as after a kill.
+  truncateSync(segment, statSync(segment).size - 136);
+  const before = segmentsOf(dir);
+  const ways = {
+    reader: async () => (await VaultReader.open({ dir, clock })).close(),
+    rebuild: () => rebuildCatalog({ dir, clock }),
+  };
+  for (const [way, bringUp] of Object.entries(ways)) {
+    utimesSync(segment, 1, 1);
+    await bringUp();
+    assert.ok(statSync(segment).mtimeMs > 1000, `${way} writes it again`);
+    assert.deepEqual(segmentsOf(dir), before);
+  }
 });
