@@ -349,7 +349,12 @@ test('what stands against a rollback is told before anything is journaled', asyn
   await withEngine([definition], async (engine) => {
     const { plan: done } = await engine.run(asked('move'), quiet);
     await assert.rejects(engine.rollback(done.id, { by }, quiet), { code: 'TEST_REPAIR' });
-    await assert.rejects(engine.previewRollback(done.id), { code: 'TEST_REPAIR' });
+    const { findings, steps } = await engine.previewRollback(done.id);
+    assert.deepEqual(
+      findings.map(({ state, remedy }) => [state, remedy]),
+      [['red', 'Plug it in.']],
+    );
+    assert.equal(steps.length, 1);
     const { state, runs } = engine.show(done.id);
     assert.deepEqual([state, runs.length], ['done', 1]);
   });

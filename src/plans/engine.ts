@@ -22,7 +22,7 @@ import { ActivePlan } from './active-plan.ts';
 import { planErrors } from './errors.ts';
 import type { PlanEvent } from './events.ts';
 import { newPlanId } from './plan-id.ts';
-import type { Finding } from './readiness/index.ts';
+import { type Finding, fromError } from './readiness/index.ts';
 import { asFound, interruptedProblem, memoryIn, planIn, plansIn } from './record.ts';
 import { doSteps, problemOf, type RunEnd, type StepRun, undoSteps } from './run-steps.ts';
 import type {
@@ -479,13 +479,24 @@ export async function previewRollback(
     const forward = definition.steps(context);
     checkWayBack(forward, context, record);
     const own = definition.rollbackSteps?.(context, asFound(record)) ?? [];
-    if (own.length > 0 && record.direction !== 'back') await definition.rollbackPreflight?.(context);
+    const findings =
+      own.length > 0 && record.direction !== 'back' ? await findingsBefore(definition, context) : [];
     const sentence = `Take back: ${definition.sentence(parameters, pair)}`;
     const steps =
       own.length > 0 ? await previewSteps(own, context, recall) : previewUndo(forward, context, record);
-    return { kind, pair, sentence, findings: [], steps };
+    return { kind, pair, sentence, findings, steps };
   } finally {
     await definition.dispose?.(context);
+  }
+}
+
+/** What a rollback would be refused for is told with what it would do. */
+async function findingsBefore(definition: AnyPlanDefinition, context: unknown): Promise<Finding[]> {
+  try {
+    await definition.rollbackPreflight?.(context);
+    return [];
+  } catch (error) {
+    return [fromError({ id: 'rollback', title: 'it can be taken back' }, error)];
   }
 }
 

@@ -120,7 +120,7 @@ export interface PlanDefinition<P = unknown, C = unknown> {
    * as the rollback found it, also at a resume of the rollback; the answer must follow from it alone.
    */
   rollbackSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[] | undefined;
-  /** Changes nothing; asked before a rollback by steps of its own is journaled, and in a dry run. Throws what stands against it. */
+  /** Changes nothing; asked before a rollback by steps of its own is journaled. Throws what stands against it; a dry run tells it as a finding. */
   rollbackPreflight?(context: C): Promise<void>;
   /** Steps that make a done plan final, beyond saying so in the record; as above. */
   commitSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[];
