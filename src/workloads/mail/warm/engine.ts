@@ -645,6 +645,7 @@ class Engine implements WarmEngine {
       const error = failures.get(account);
       if (error === undefined && !early.has(account)) {
         this.#arrived(account);
+        if (changes.scope === 'whole') this.#watch.compared(account);
         continue;
       }
       this.#putBehind(account, changes);

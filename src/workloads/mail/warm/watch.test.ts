@@ -32,6 +32,7 @@ function watching() {
   watch.learnNames({ separator: '/', prefix: '', isOwn: () => true });
   return {
     touched: () => watch.touched('alice'),
+    compared: () => watch.compared('alice'),
     other: (...rows: readonly DoveadmMailboxStatus[]) =>
       [...watch.servedBy(rows)]
         .filter(([account, served]) => watch.isOther(account, served, AT))
@@ -54,6 +55,15 @@ test('somebody else wrote: a message, flags alone, or everything is gone', () =>
   assert.deepEqual(other(inbox()), ['alice'], 'and once more as it should be');
   assert.deepEqual(other(inbox({ highestModSeq: '21' })), ['alice'], 'flags');
   assert.deepEqual(other(), ['alice'], 'no mailbox left');
+});
+
+test('what was just compared as a whole is as it was left, whatever STATUS says of it', () => {
+  const { other, touched, compared } = watching();
+  touched();
+  compared();
+  assert.deepEqual(other(inbox({ uidValidity: 8 })), []);
+  assert.deepEqual(other(inbox({ uidValidity: 8 })), []);
+  assert.deepEqual(other(inbox({ uidValidity: 8, messages: 4 })), ['alice']);
 });
 
 test('what a comparison could not set right is found once, until it is over', () => {

@@ -12,6 +12,8 @@ export class StandbyWatch {
   readonly #catalog: Catalog;
   /** What each account looked like when it was last seen and nothing of ours has happened there since; one hash for each. */
   readonly #seen = new Map<string, string>();
+  /** Accounts that have just been compared as a whole: what is seen next of them is how they were left. */
+  readonly #compared = new Set<string>();
   /** For which differences with the replica an account was last found to be other. */
   readonly #found = new Map<string, string>();
   #rules: Rules | undefined;
@@ -31,6 +33,12 @@ export class StandbyWatch {
   /** We begin to write there: what is seen next is our doing. */
   touched(account: string): void {
     this.#seen.delete(account);
+    this.#compared.delete(account);
+  }
+
+  /** We have compared all of it, and touched nothing since: STATUS tells no more than that did. */
+  compared(account: string): void {
+    this.#compared.add(account);
   }
 
   /** The accounts' own mailboxes by name. An account that has none any more, and had some when it was last seen, is there with none. */
@@ -56,6 +64,7 @@ export class StandbyWatch {
     const before = this.#seen.get(account);
     if (now === before) return false;
     this.#seen.set(account, now);
+    if (this.#compared.delete(account)) return false;
     const place = { catalog: this.#catalog, at, rules: this.#rules, keepsUids: true, itself: false };
     const differences = differencesByStatus(place, account, served)
       .map(({ mailbox, what }) => `${what} ${mailbox}`)
