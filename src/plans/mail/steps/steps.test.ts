@@ -33,8 +33,7 @@ class World {
     };
     const ports: Partial<TakeOverPorts> = {
       clock: systemClock,
-      withReader: (_, work) =>
-        work({ catalog: { accountNames: () => ACCOUNTS } } as never),
+      withReader: (_, work) => work({ catalog: { accountNames: () => ACCOUNTS } } as never),
       standby: {
         quickCompare: async (_: unknown, { accounts = ACCOUNTS }: { accounts?: readonly string[] }) =>
           compare(accounts),
