@@ -4,10 +4,15 @@
  * threads of the service begin here too. Everything is loaded when it is first used.
  */
 import { enableCompileCache } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import type { Adapters, ThreadStart } from './api/index.ts';
 import type { DirectoryConfig } from './config/index.ts';
 import type { Log } from './lib/index.ts';
+
+// By itself the heap grows to four times of what lives in it before it is cleared: a first shadow has much that lives for a moment, and took 80 MB more
+// for no time won.
+setFlagsFromString('--heap-growing-percent=60');
 
 // Compiled code is kept between runs: a command starts in half the time.
 enableCompileCache();
