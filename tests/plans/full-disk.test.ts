@@ -13,7 +13,7 @@ import { assertSame, missing, PAIR, World, type WorldOptions } from './pair-worl
 
 const skip = missing;
 /** What a full disk may be called, by whoever meets it first. */
-const FULL = ['JOURNAL_STORAGE_FULL', 'CATALOG_STORAGE_FAILED', 'CONTROL_UNWRITABLE'];
+const FULL = ['JOURNAL_STORAGE_FULL', 'CATALOG_STORAGE_FAILED', 'CONTROL_STORAGE_FAILED'];
 
 /** Where the operator's command that fills the disk stands among the steps. */
 const places: Record<string, (fill: string) => WorldOptions> = {

@@ -13,8 +13,8 @@ import {
   type Vault,
 } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
-import { UnderstudyError } from '../../../lib/index.ts';
-import { type MailboxListing, normalizeFlags, rangesOfUids } from '../imap/index.ts';
+import { hasCode, UnderstudyError } from '../../../lib/index.ts';
+import { type ImapConnection, type MailboxListing, normalizeFlags, rangesOfUids } from '../imap/index.ts';
 import { requireShadowed } from '../restore/index.ts';
 import { ConnectionPool, isOwnMailbox, problemOf } from '../shadow/index.ts';
 import type {
@@ -183,8 +183,10 @@ class Comparison {
       else await this.#tryMailbox(reading, row, listing);
       this.#tell(account, row.name);
     }
-    for (const name of served.keys()) {
-      if (!this.#deps.ignores?.(name)) this.#differ({ account, mailbox: name, what: 'mailbox-extra' });
+    for (const [name, { status }] of served) {
+      if (this.#deps.ignores?.(name)) continue;
+      if (status !== undefined || !(await isAbsent(reading.connection, name)))
+        this.#differ({ account, mailbox: name, what: 'mailbox-extra' });
     }
     const delimiter = catalog.mailboxes(account, this.#at)[0]?.delimiter ?? null;
     const expected = catalog
@@ -386,6 +388,17 @@ class Comparison {
       elapsedMs,
       ...(this.#messages > 0 ? { etaMs: (elapsedMs / this.#messages) * Math.max(0, left) } : {}),
     });
+  }
+}
+
+/** Dovecot's index of mailboxes may name the parent of one as if it were one itself, and gives it no status. */
+async function isAbsent(connection: ImapConnection, name: string): Promise<boolean> {
+  try {
+    await connection.status(name);
+    return false;
+  } catch (error) {
+    if (connection.failure) throw error;
+    return hasCode(error, 'MAIL_MAILBOX_ABSENT');
   }
 }
 
