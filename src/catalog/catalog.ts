@@ -246,6 +246,26 @@ export class Catalog {
     return [...found.filter(({ name }) => isInbox(name)), ...found.filter(({ name }) => !isInbox(name))];
   }
 
+  /** Mailboxes of an account that live at `at`, each with the number of its messages and `uidNextAt`: what STATUS tells, in one go. */
+  mailboxStates(
+    account: string,
+    at: Lsn,
+  ): { readonly row: MailboxRow; readonly messages: number; readonly uidNext: number }[] {
+    const rows = this.#all(
+      `SELECT *, ${lastCommitLsn} AS now,
+         (SELECT coalesce(sum(alive), 0) FROM message_block WHERE mailbox_id = living.id) AS messages
+       FROM (${mailboxSelect} WHERE b.account_id = (SELECT id FROM account WHERE name = :account)
+         AND b.from_lsn <= :at AND (b.to_lsn IS NULL OR b.to_lsn > :at)) living`,
+      { account, at: this.#commitAt(at) },
+    );
+    return rows.map((found) => {
+      const row = mailboxRow(found);
+      return isPast(at, found)
+        ? { row, messages: this.countMessages(row.id, at).messages, uidNext: this.uidNextAt(row.id, at) }
+        : { row, messages: found.messages as number, uidNext: row.uidNext };
+    });
+  }
+
   /** The mailbox of this name that lives at `at`; INBOX in any letter case (RFC 9051 section 5.1). */
   mailboxByName(account: string, name: string, at?: Lsn): MailboxRow | undefined {
     return this.mailboxes(account, at).find(

@@ -108,6 +108,12 @@ function stateOf(catalog: Catalog, at?: Lsn): unknown {
       const mailboxes = catalog.mailboxes(account, at);
       const counted = mailboxes.reduce((sum, { id }) => sum + catalog.countMessages(id, at).messages, 0);
       assert.deepEqual([mailboxCount, messageCount], [mailboxes.length, counted]);
+      const states = at === undefined ? [] : catalog.mailboxStates(account, at);
+      for (const { row, messages, uidNext } of states) {
+        assert.equal(messages, catalog.countMessages(row.id, at).messages);
+        assert.equal(uidNext, catalog.uidNextAt(row.id, at as Lsn));
+      }
+      if (at !== undefined) assert.equal(states.length, mailboxes.length);
       return mailboxes;
     })
     .sort((a, b) => a.id - b.id)

@@ -123,24 +123,41 @@ export const drain: PlanStep<TakeOver> = {
   async run(context, io) {
     const prepared = recall(io, 'prepared') ?? (await momentOf(context));
     const why = await whyEverybody(context, io);
-    const unseen = why ?? (await changedUnseen(context, io));
+    const asking = why === undefined ? changedUnseen(context, io) : why;
+    // What is known of is brought over while the server is asked for the rest: people wait for the longer of the two.
+    const known = await settled(asking, carryOn(context, io, prepared));
+    const unseen = await asking;
     const unread =
       typeof unseen === 'string' ? await passOver(context, io) : await lookAt(context, io, unseen);
     await insistOnAll(context, io, unread);
-    const at = await momentOf(context);
-    await remember(io, 'at', at);
-    const changed = await changedSince(context, prepared);
-    const finished = await bringToMoment(context, io, at, prepared, changed);
-    insistOnBursts(context, io);
-    if (changed.length > 0) {
-      await quickCertificate(context, io, at, recall(io, 'held') ?? [], changed, recall(io, 'quick'));
-    }
+    const rest = await carryOn(context, io, known.at);
     // Last: what says that this step is done says that these were compared too.
-    await remember(io, 'finished', finished);
+    await remember(io, 'finished', rest.changed > 0 ? rest.finished : known.finished);
     const looked = typeof unseen === 'string' ? { everybody: unseen } : { looked: unseen.length };
-    return { lsn: at.lsn, ...looked, changed: changed.length };
+    return { lsn: rest.at.lsn, ...looked, changed: known.changed + rest.changed };
   },
 };
+
+/** What `work` gives, once `other` has ended too: nothing of this step goes on when it fails. */
+async function settled<T>(other: unknown, work: Promise<T>): Promise<T> {
+  await Promise.allSettled([other, work]);
+  return work;
+}
+
+/** From one moment to that of now: what was journaled in between goes to the standby, and is compared there. */
+async function carryOn(context: TakeOver, io: StepIo, from: Moment) {
+  const at = await momentOf(context);
+  await remember(io, 'at', at);
+  const held = recall(io, 'held') ?? [];
+  if (at.lsn === from.lsn) return { at, finished: { how: 'warm', held: held.length }, changed: 0 };
+  const changed = await changedSince(context, from);
+  const finished = await bringToMoment(context, io, at, from, changed);
+  insistOnBursts(context, io);
+  if (changed.length > 0) {
+    await quickCertificate(context, io, at, recall(io, 'held') ?? [], changed, recall(io, 'quick'));
+  }
+  return { at, finished, changed: changed.length };
+}
 
 /** Why everybody must be looked at: without all of this something may have changed in any account, for long. */
 async function whyEverybody({ ports, move, from }: TakeOver, io: StepIo): Promise<string | undefined> {

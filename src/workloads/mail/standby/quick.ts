@@ -3,7 +3,7 @@
  * below. One request for all where there is a doveadm API, so that it fits into a takeover. Of a server that gives UIDs of its own only the
  * number of messages can be compared.
  */
-import type { Catalog, MailboxRow } from '../../../catalog/index.ts';
+import type { Catalog } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import type { ImapConnection } from '../imap/index.ts';
 import { isOwnMailbox } from '../shadow/index.ts';
@@ -190,12 +190,12 @@ export function differencesByStatus(
   const { catalog, at, rules } = place;
   const differences: Difference[] = [];
   const served = new Map(all);
-  for (const row of catalog.mailboxes(account, at)) {
-    const name = nameOnTarget(row, rules);
+  for (const state of catalog.mailboxStates(account, at)) {
+    const name = nameOnTarget(state.row, rules);
     const status = served.get(name);
     served.delete(name);
-    if (status) differences.push(...differencesOf(place, row, status));
-    else differences.push({ account, mailbox: row.name, what: 'mailbox-missing' });
+    if (status) differences.push(...differencesOf(place, state, status));
+    else differences.push({ account, mailbox: state.row.name, what: 'mailbox-missing' });
   }
   for (const mailbox of served.keys()) {
     // One that the replica has, since it was taken back once, is a mailbox like any other.
@@ -205,8 +205,8 @@ export function differencesByStatus(
 }
 
 function differencesOf(
-  { catalog, at, keepsUids, itself }: StatusPlace,
-  row: MailboxRow,
+  { keepsUids, itself }: StatusPlace,
+  { row, messages: wanted, uidNext }: ReturnType<Catalog['mailboxStates']>[number],
   status: Status,
 ): Difference[] {
   const found: Difference[] = [];
@@ -223,10 +223,8 @@ function differencesOf(
     return found;
   }
   // Of a past moment a UIDNEXT up to that of now is right: those UIDs are still to come.
-  const uidNext = catalog.uidNextAt(row.id, at);
   const { uidNext: has = 0, messages = 0 } = status;
   if (keepsUids && (has < uidNext || has > Math.max(uidNext, row.uidNext))) differ('uidnext', uidNext, has);
-  const wanted = catalog.countMessages(row.id, at).messages;
   if (messages !== wanted) differ(messages < wanted ? 'message-missing' : 'message-extra', wanted, messages);
   if (!keepsUids) return found;
   const { highestModSeq = '0' } = row;
