@@ -4,10 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { ldapDirectory } from '../../src/directory/index.ts';
+import {
+  type Directory,
+  ldapDirectory,
+  type Rebinding,
+  type RebindOptions,
+} from '../../src/directory/index.ts';
 import { systemClock } from '../../src/lib/index.ts';
 import type { StepIo } from '../../src/plans/index.ts';
-import { recall, type TakeOver } from '../../src/plans/mail/context.ts';
+import { recall, remember, type TakeOver } from '../../src/plans/mail/context.ts';
 import { rebind, unbind } from '../../src/plans/mail/steps/bindings.ts';
 import { requirePackages } from '../lab/packages.ts';
 import { PEOPLE, type Slapd, type SlapdOptions, startSlapd } from './slapd.ts';
@@ -110,6 +115,24 @@ test('who came to the old server after all others were read is told', { skip }, 
   assert.deepEqual(slapd.read('u00007'), [FROM]);
   assert.deepEqual(world.problems, [['rebind', 'u00007', 'TAKEOVER_BOUND_LATE']]);
   assert.equal(await rebind.isDone(context, io), false);
+});
+
+test('whoever was at work is bound before all others', { skip }, async (t) => {
+  const { context, io } = await World.start(t);
+  const directory = context.directory as Directory;
+  const order: string[] = [];
+  const watched: Directory = Object.assign(Object.create(directory), {
+    rebind: (changes: readonly Rebinding[], options: RebindOptions) => {
+      order.push(...changes.map(({ account }) => account));
+      return directory.rebind(changes, options);
+    },
+  });
+  await unbind.run(context, io);
+  await remember(io, 'atWork', ['u00012', 'u00005']);
+  await rebind.run({ ...context, directory: watched }, io);
+  assert.deepEqual(order.slice(0, 3), ['u00005', 'u00012', 'u00000']);
+  assert.equal(order.length, 20);
+  assert.equal(await rebind.isDone(context, io), true);
 });
 
 test('who is bound to both servers is not done', { skip }, async (t) => {

@@ -101,6 +101,8 @@ export interface Memory {
   readonly unswept: readonly string[];
   /** Whether the old server ended its sessions. */
   readonly sessionsEnded: boolean;
+  /** A switchover's: whose sessions were ended, our own connections among them. */
+  readonly atWork: readonly string[];
   readonly stragglers: JsonValue;
   /** Wall times, ms. */
   readonly doorShut: number;

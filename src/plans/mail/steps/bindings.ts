@@ -70,7 +70,7 @@ export const rebind: PlanStep<TakeOver> = {
   async run(context, io) {
     const { directory } = context;
     if (directory === undefined) return;
-    const bindings = await rememberedBindings(context, directory, io);
+    const bindings = firstOf(recall(io, 'atWork') ?? [], await rememberedBindings(context, directory, io));
     const outcomes = await applyPatiently(
       directory,
       bindings.map((binding) => ({
@@ -98,6 +98,12 @@ export const rebind: PlanStep<TakeOver> = {
 /** Those of the plan that are bound to the old server now. */
 function stillBound({ parameters, from }: TakeOver, directory: Directory, io: StepIo) {
   return directory.bindings(parameters.accounts, from.host, io.signal);
+}
+
+/** Whoever was at work waits now, and for each account that is bound before. */
+function firstOf(accounts: readonly string[], bindings: readonly Binding[]): readonly Binding[] {
+  const first = new Set(accounts);
+  return [...bindings].sort((a, b) => Number(first.has(b.account)) - Number(first.has(a.account)));
 }
 
 type Stage = 'original' | 'unbound' | 'bound';

@@ -101,6 +101,7 @@ export const hold: PlanStep<TakeOver> = {
     const moved = await setDoors(rehomes, { mode: 'hold', server: move.to }, io);
     const ended = await endSessionsFirmly(context, io);
     const sessionsEnded = !('why' in ended);
+    if (sessionsEnded) await remember(io, 'atWork', ended.accounts ?? []);
     await remember(io, 'sessionsEnded', sessionsEnded);
     return { ...moved, sessionsEnded };
   },
