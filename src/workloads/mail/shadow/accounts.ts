@@ -30,7 +30,13 @@ const COMPARED_AT_ONCE = 50;
  */
 export async function listAccounts(
   context: FollowContext,
-  options: { readonly everyAccount: boolean; readonly fallBack: boolean; readonly signal?: AbortSignal },
+  options: {
+    readonly everyAccount: boolean;
+    readonly fallBack: boolean;
+    /** Told as soon as they are named: to learn which of them changed takes longer, and pushed events come already. */
+    readonly onNamed?: (accounts: readonly string[]) => void;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<AccountsToLookAt> {
   const { deps } = context;
   let accounts: readonly string[];
@@ -44,6 +50,7 @@ export async function listAccounts(
     deps.log.warn({ err: error }, 'the source of accounts cannot be used, those known are looked at');
     source = { sourceProblem: problemOf('*', error) };
   }
+  options.onNamed?.(accounts);
   const doveadm = doveadmOf(deps);
   if (!doveadm || accounts.length === 0) return { accounts, changed: accounts, ...source };
   try {

@@ -159,13 +159,15 @@ export class Follower {
     const { accounts, changed, messages, statusProblem, sourceProblem } = await listAccounts(this.context, {
       everyAccount: this.#passes % EVERY_ACCOUNT_PASSES === EVERY_ACCOUNT_PASSES - 1,
       fallBack: options.fallBack ?? false,
+      onNamed: (named) => {
+        this.#known = new Set(named);
+        this.#accounts.resolve(this.#known);
+      },
       ...(options.signal ? { signal: options.signal } : {}),
     });
     this.#passes += 1;
     options.signal?.throwIfAborted();
-    this.#accounts.resolve(new Set(accounts));
-    this.#known = new Set(accounts);
-    this.problems.keepOnly(this.#known);
+    this.problems.keepOnly(new Set(accounts));
     this.sourceProblem = sourceProblem;
     const problems = [sourceProblem, statusProblem].filter((problem) => problem !== undefined);
     await this.#accountsGone(accounts);
