@@ -24,9 +24,7 @@ function watching() {
   };
   const catalog = {
     account: (account: string) => (account === 'alice' ? { account } : undefined),
-    mailboxes: () => [row],
-    uidNextAt: () => 4,
-    countMessages: () => ({ messages: 3, bytes: 0 }),
+    mailboxStates: () => [{ row, messages: 3, uidNext: 4 }],
   };
   const watch = new StandbyWatch(catalog as unknown as Catalog);
   watch.learnNames({ separator: '/', prefix: '', isOwn: () => true });
