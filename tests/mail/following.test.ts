@@ -13,7 +13,7 @@ import { type ShadowEngine, startShadow } from '../../src/workloads/mail/index.t
 import { pushScript } from '../../src/workloads/mail/push/index.ts';
 import { ImapClient } from './imap-client.ts';
 import { RandomDay } from './random-day.ts';
-import { idsIn, numberedMessage, until } from './service-support.ts';
+import { holdCommitsOf, idsIn, numberedMessage, until } from './service-support.ts';
 import { MailLab, type MailLabOptions, serversMissing } from './support.ts';
 
 /** `UNDERSTUDY_DAY_ROUNDS` makes the days longer, `UNDERSTUDY_SEED` repeats them. */
@@ -85,21 +85,16 @@ describe('the engine', { skip: serversMissing }, () => {
     lab.after(() => client.close());
     const deps = await lab.deps();
     const { vault } = deps;
-    const gate = Promise.withResolvers<void>();
-    const commit = vault.commit.bind(vault);
-    vault.commit = async (records) => {
-      if (records.some((record) => 'account' in record && record.account === second)) await gate.promise;
-      return commit(records);
-    };
+    const gate = holdCommitsOf(vault, second);
     const engine = startShadow(deps);
     lab.after(() => engine.stop());
-    lab.after(gate.resolve);
+    lab.after(gate.release);
     const inbox = () => vault.catalog.mailboxByName(first, 'INBOX');
     await until('the first account was looked at', 30_000, () => inbox()?.complete || undefined);
     assert.ok((await client.append('INBOX', numberedMessage('since'))).ok);
     const pass = engine.pass({});
     assert.equal(engine.status().firstPassDone, false);
-    gate.resolve();
+    gate.release();
     await pass;
     assert.deepEqual(idsIn(vault.catalog, first), ['since']);
   });

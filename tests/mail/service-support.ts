@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Catalog, VaultReader } from '../../src/catalog/index.ts';
+import { type Catalog, type Vault, VaultReader } from '../../src/catalog/index.ts';
 import { loadConfig, serverNamed } from '../../src/config/index.ts';
 import { systemClock } from '../../src/lib/index.ts';
 import {
@@ -85,6 +85,17 @@ export async function command(lab: MailLab, ...args: string[]): Promise<Finished
 export function document(finished: Finished) {
   assert.equal(finished.stdout.trimEnd().split('\n').length, 1, finished.stdout);
   return JSON.parse(finished.stdout);
+}
+
+/** Nothing of one account is written until `release`, as if its mail were slow. */
+export function holdCommitsOf(vault: Vault, account: string): { release: () => void } {
+  const gate = Promise.withResolvers<void>();
+  const commit = vault.commit.bind(vault);
+  vault.commit = async (records) => {
+    if (records.some((record) => 'account' in record && record.account === account)) await gate.promise;
+    return commit(records);
+  };
+  return { release: gate.resolve };
 }
 
 /** A small message that is found again by its id. */

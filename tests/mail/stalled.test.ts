@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { shadowOnce, startShadow } from '../../src/workloads/mail/index.ts';
 import { ImapClient } from './imap-client.ts';
-import { depsNow, idsIn, labBehindProxy, numberedMessage, until } from './service-support.ts';
+import { depsNow, holdCommitsOf, idsIn, labBehindProxy, numberedMessage, until } from './service-support.ts';
 import { MailLab, serversMissing } from './support.ts';
 
 describe('an outage', { skip: serversMissing }, () => {
@@ -57,15 +57,10 @@ describe('following', { skip: serversMissing }, () => {
     const [first = '', second = ''] = lab.dovecot.accounts;
     const deps = await lab.deps();
     const { vault } = deps;
-    const gate = Promise.withResolvers<void>();
-    const commit = vault.commit.bind(vault);
-    vault.commit = async (records) => {
-      if (records.some((record) => 'account' in record && record.account === second)) await gate.promise;
-      return commit(records);
-    };
+    const gate = holdCommitsOf(vault, second);
     const engine = startShadow(deps);
     lab.after(() => engine.stop());
-    lab.after(gate.resolve);
+    lab.after(gate.release);
     const inbox = () => vault.catalog.mailboxByName(first, 'INBOX');
     await until('the first account was looked at', 10_000, () => inbox()?.complete);
     const client = await ImapClient.open(lab.dovecot, first);

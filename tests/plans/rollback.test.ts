@@ -5,13 +5,26 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectImap } from '../lab/imap-check.ts';
 import { temporaryDirectory } from '../lab/temp.ts';
 import { assertSame, deliver, messageOf, missing, PAIR, until, World } from './pair-world.ts';
 
 const skip = missing;
+
+async function switchedOver(t: TestContext) {
+  const world = await World.start(t);
+  await world.shadow();
+  const { plan } = await world.json(0, 'switchover', PAIR, '--yes');
+  return { world, plan };
+}
+
+async function killedOnTheWayBack(world: World, id: string, point: string): Promise<void> {
+  const rolling = world.begin(['plan', 'rollback', id, '--yes', '--json'], `plan.back.${point}`);
+  const { signal, stdout } = await rolling.ended;
+  assert.equal(signal, 'SIGKILL', stdout);
+}
 
 test('clients that nobody here led on: what they wrote is carried back all the same', { skip }, async (t) => {
   const folder = temporaryDirectory('fence');
@@ -54,14 +67,8 @@ test('clients that nobody here led on: what they wrote is carried back all the s
 test('a way back that cannot be finished lets people work where they are, and is finished later', {
   skip,
 }, async (t) => {
-  const world = await World.start(t);
-  await world.shadow();
-  const { plan } = await world.json(0, 'switchover', PAIR, '--yes');
-  const killed = await world.begin(
-    ['plan', 'rollback', plan.id, '--yes', '--json'],
-    'plan.back.carry-back.after-intent',
-  ).ended;
-  assert.equal(killed.signal, 'SIGKILL');
+  const { world, plan } = await switchedOver(t);
+  await killedOnTheWayBack(world, plan.id, 'carry-back.after-intent');
   await world.live.kill9();
   const failed = await world.json(1, 'plan', 'rollback', plan.id, '--yes');
   assert.equal(failed.plan.state, 'failed');
@@ -82,14 +89,8 @@ test('a way back that cannot be finished lets people work where they are, and is
 test('a last try that fails lets people in, the next one holds them again: nothing that was acknowledged stays behind', {
   skip,
 }, async (t) => {
-  const world = await World.start(t);
-  await world.shadow();
-  const { plan } = await world.json(0, 'switchover', PAIR, '--yes');
-  const killed = await world.begin(
-    ['plan', 'rollback', plan.id, '--yes', '--json'],
-    'plan.back.hold-back.after-outcome',
-  ).ended;
-  assert.equal(killed.signal, 'SIGKILL', killed.stdout);
+  const { world, plan } = await switchedOver(t);
+  await killedOnTheWayBack(world, plan.id, 'hold-back.after-outcome');
   const [locked = '', other = ''] = world.accounts;
   await deliver({ host: world.standby.address, port: world.standby.lmtpPort }, locked, 'at-the-last-moment');
   const store = world.live.storePath(locked);
@@ -128,9 +129,7 @@ test('a last try that fails lets people in, the next one holds them again: nothi
 test('an account that cannot be read is a reason not to go back, unless somebody says why; the plan is done as before', {
   skip,
 }, async (t) => {
-  const world = await World.start(t);
-  await world.shadow();
-  const { plan } = await world.json(0, 'switchover', PAIR, '--yes');
+  const { world, plan } = await switchedOver(t);
   const [locked = ''] = world.accounts;
   await deliver(world.door.lmtp, locked, 'written-on-the-standby');
   const store = world.standby.storePath(locked);
@@ -151,14 +150,8 @@ test('an account that cannot be read is a reason not to go back, unless somebody
 });
 
 test('mail that reaches the server that was left after the rollback comes back too', { skip }, async (t) => {
-  const world = await World.start(t);
-  await world.shadow();
-  const { plan } = await world.json(0, 'switchover', PAIR, '--yes');
-  const killed = await world.begin(
-    ['plan', 'rollback', plan.id, '--yes', '--json'],
-    'plan.back.rehome-back.after-outcome',
-  ).ended;
-  assert.equal(killed.signal, 'SIGKILL', killed.stdout);
+  const { world, plan } = await switchedOver(t);
+  await killedOnTheWayBack(world, plan.id, 'rehome-back.after-outcome');
   const [account = ''] = world.accounts;
   await deliver({ host: world.standby.address, port: world.standby.lmtpPort }, account, 'late');
   const back = await world.json(0, 'plan', 'rollback', plan.id, '--yes');
@@ -184,11 +177,7 @@ test('commands that led clients on lead them back, where there is no front door'
   await world.shadow();
   const { plan } = await world.json(0, 'failover', PAIR, '--yes');
   assert.ok(existsSync(moved));
-  const killed = await world.begin(
-    ['plan', 'rollback', plan.id, '--yes', '--json'],
-    'plan.back.rehome-back.after-intent',
-  ).ended;
-  assert.equal(killed.signal, 'SIGKILL', killed.stdout);
+  await killedOnTheWayBack(world, plan.id, 'rehome-back.after-intent');
   const back = await world.json(0, 'plan', 'rollback', plan.id, '--yes');
   assert.equal(back.plan.state, 'rolled-back');
   assert.ok(!existsSync(moved));

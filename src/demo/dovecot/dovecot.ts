@@ -15,11 +15,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { systemClock } from '../../lib/index.ts';
 import { pushScript } from '../../workloads/mail/push/index.ts';
 import { freePort, freshLoopbackAddress } from './address.ts';
+import { answerToLogin } from './answer-to-login.ts';
 import {
   type ConfigurationOptions,
   configuration,
@@ -282,28 +282,8 @@ async function waitForLogin(address: string, port: number, group: ProcessGroup):
   while (systemClock.monotonicMs() - start < 20_000) {
     const ended = group.ended();
     if (ended !== undefined) return `it ended with ${ended}`;
-    if (await answersLogin(address, port)) return undefined;
+    if (await answerToLogin(address, port, 'readiness', 'readiness')) return undefined;
     await systemClock.sleep(5);
   }
   return 'no answer to LOGIN within 20 s';
-}
-
-function answersLogin(address: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, address);
-    let text = '';
-    const end = (answer: boolean) => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.setTimeout(2_000, () => end(false));
-    socket.on('error', () => end(false));
-    socket.on('close', () => end(false));
-    socket.on('data', (chunk) => {
-      const before = text;
-      text += chunk.toString('latin1');
-      if (before === '' && text.startsWith('* OK')) socket.write('a LOGIN readiness readiness\r\n');
-      if (/^a (OK|NO|BAD)/m.test(text)) end(true);
-    });
-  });
 }

@@ -1,6 +1,7 @@
 /** A real Dovecot on this machine, filled with generated mail, and what delivers to it. */
 export { connectLmtp, type LmtpClient } from '../../workloads/mail/lmtp/index.ts';
 export { freePort, freshLoopbackAddress } from './address.ts';
+export { answerToLogin } from './answer-to-login.ts';
 export { MAIL_GID, MAIL_UID, PLAIN_CAPABILITY } from './configuration.ts';
 export {
   accountNames,
