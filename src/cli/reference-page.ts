@@ -7,7 +7,7 @@ import { helpOfOwnCommands } from './own-command-help.ts';
 export async function cliPage(): Promise<string> {
   const operations = await allOperations();
   return [
-    INTRODUCTION,
+    introduction(operations),
     exitCodeTable(),
     ...operations.map(section),
     '## Other commands\n',
@@ -15,7 +15,9 @@ export async function cliPage(): Promise<string> {
   ].join('\n');
 }
 
-const INTRODUCTION = `# Command line
+function introduction(operations: readonly Operation[]): string {
+  const plans = operations.filter(({ needsAnswer }) => needsAnswer).map(({ name }) => `\`${name}\``);
+  return `# Command line
 
 <!-- Generated from the operations by: npm run docs. Change those, not this page. -->
 
@@ -24,11 +26,14 @@ const INTRODUCTION = `# Command line
 - \`--config FILE\`: the configuration; default \`understudy.yaml\` in the current directory. Before or after the command.
 - \`--json\`: exactly one JSON document on stdout, of errors too: \`{"error": {"code", "message", "remedy", …}}\`. Logs and
   progress go to stderr.
-- \`--yes\`: answers every question. Without a terminal nothing is asked.
+- \`--yes\`: answers every question. Without a terminal nothing is asked: what acts on a plan
+  (${plans.join(', ')}) then needs it, else it ends with
+  \`CLI_ANSWER_NEEDED\` and exit status 2, and nothing is changed; other commands do their work. \`--dry-run\` asks nothing.
 - A moment \`T\` is an RFC 3339 time, \`lsn:N\`, a checkpoint label, or a time back: \`-2h\`.
 - While a service runs on the data folder, commands are done by it; else the command does the work itself. Two
   processes never write one vault.
 `;
+}
 
 function exitCodeTable(): string {
   const meaning: [number, string][] = [

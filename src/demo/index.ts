@@ -1,4 +1,4 @@
-/** `understudy demo`: a real mail server, its near-line service, and three disasters, on this machine. */
+/** `understudy demo`: a real mail server, its near-line service, three disasters, and a takeover, on this machine. */
 export { runDemo } from './demo.ts';
 export { demoErrors } from './errors.ts';
 export type { DemoOptions } from './options.ts';

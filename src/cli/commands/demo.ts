@@ -10,7 +10,7 @@ export const demo: OwnCommand = {
   declare(command, run) {
     command
       .description(
-        'A real mail server, a shadow of it, and three disasters, on this machine; nothing else is touched.',
+        'A real mail server, a shadow of it, and three disasters; then a standby, a directory and a front door with clients, a kill -9, and the takeover; on this machine, and nothing else is touched.',
       )
       .option('--keep', 'Leave everything running at the end, and say how to use it.')
       .option('--seed <SEED>', 'The same seed makes the same mail.', '1')
