@@ -1,6 +1,6 @@
 /** Goal: no page leads nowhere. Method: every link of every page that is not to another site, file and heading. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { pagePaths, readPage, root } from './markdown.ts';
@@ -22,6 +22,20 @@ test('docs/README.md leads to every page of docs/', () => {
     pages.filter((path) => !index.includes(path)),
     [],
   );
+});
+
+test('pages of the package lead to pages of the package', () => {
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
+  const isPacked = (path: string) => files.some((file) => path === file || path.startsWith(`${file}/`));
+  const dead = pagePaths()
+    .filter(isPacked)
+    .flatMap((path) =>
+      readPage(path)
+        .links.filter(({ target }) => !/^([a-z]+:|#)/.test(target))
+        .filter(({ target }) => !isPacked(normalize(join(dirname(path), target.split('#')[0] as string))))
+        .map(({ target, line }) => `${path}:${line}: ${target}`),
+    );
+  assert.deepEqual(dead, []);
 });
 
 function leadsSomewhere(from: string, target: string): boolean {

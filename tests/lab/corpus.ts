@@ -1,17 +1,21 @@
 /**
- * A corpus of real and of deliberately broken mail, kept beside the checkout (`../shared/corpus`) rather than in it.
- * Tests that use it skip, saying so, where it is absent.
+ * A corpus of real and of deliberately broken mail, which is not in the checkout: `UNDERSTUDY_CORPUS` names its folder. Tests that use it skip,
+ * saying so, where it is absent. In it, tables begin with a line of headings and have tags, with blanks between, in their last column:
+ *
+ *   nasty/MANIFEST.tsv                file, repo, orig_path, bytes, sha256, tags; `file` is below nasty/
+ *   bulk/SET.tar.zst                  messages, one file each
+ *   bulk/SET.MANIFEST.tsv.zst         file, origin, bytes, sha256, tags; `file` is a name in the archive
  */
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { constants, createZstdDecompress, zstdDecompressSync } from 'node:zlib';
 
-const root = resolve(import.meta.dirname, '../../../shared/corpus');
+const root = process.env['UNDERSTUDY_CORPUS'] ?? resolve(import.meta.dirname, '../../../shared/corpus');
 
 /** The reason to skip when the corpus is absent, else false: made for the `skip` option of a test. */
 export const corpusMissing: string | false = existsSync(root)
   ? false
-  : 'the corpus ../shared/corpus is not there';
+  : 'no corpus of mail is there (UNDERSTUDY_CORPUS)';
 
 export interface CorpusMessage {
   /** Path inside the corpus. */
