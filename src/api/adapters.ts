@@ -18,7 +18,13 @@ import type {
   VerifyReport,
   VerifyRequest,
 } from '../workloads/mail/index.ts';
-import type { StandbyDeps } from '../workloads/mail/standby/index.ts';
+import type {
+  AddMissingDeps,
+  AddMissingRequest,
+  BringUpReport,
+  BringUpRequest,
+  StandbyDeps,
+} from '../workloads/mail/standby/index.ts';
 import type { HeldBurst, WarmDeps, WarmEngine, WarmPlace } from '../workloads/mail/warm/index.ts';
 import type { PlanWiring } from './plans.ts';
 
@@ -28,6 +34,16 @@ export interface MailWorkload {
   restoreMail(deps: MailDeps, request: RestoreRequest, options: ActionOptions): Promise<RestoreReport>;
   verifyMail(deps: MailDeps, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
   readonly bringUp: WarmDeps['bringUp'];
+  bringUpByCommand(
+    deps: StandbyDeps,
+    request: BringUpRequest,
+    options: ActionOptions,
+  ): Promise<BringUpReport>;
+  addMissing(
+    deps: AddMissingDeps,
+    request: AddMissingRequest,
+    options: ActionOptions,
+  ): Promise<RestoreReport>;
   verifyAgainst(deps: StandbyDeps, request: VerifyRequest, options: ActionOptions): Promise<VerifyReport>;
   startWarm(deps: WarmDeps): WarmEngine;
   heldBursts(place: WarmPlace): Promise<HeldBurst[]>;

@@ -16,7 +16,7 @@ import type {
   VerifyReport,
   VerifyRequest,
 } from '../workloads/mail/index.ts';
-import type { BringUpReport, BringUpRequest } from '../workloads/mail/standby/index.ts';
+import type { AddMissingRequest, BringUpReport, BringUpRequest } from '../workloads/mail/standby/index.ts';
 import type { HeldBurst, WarmStatus } from '../workloads/mail/warm/index.ts';
 import type { PlanActions } from './plans.ts';
 
@@ -93,6 +93,13 @@ export interface MailActions {
     request: BringUpRequest,
     options: ActionOptions,
   ): Promise<BringUpReport>;
+  /** Puts messages of the replica of `source` that a mailbox of `target` lacks into it. @throws CONFIG_UNKNOWN_SERVER, CATALOG_VAULT_MISSING, API_TARGET_BUSY */
+  addMissing(
+    source: string,
+    target: string,
+    request: AddMissingRequest,
+    options: ActionOptions,
+  ): Promise<RestoreReport>;
   /** Compares `target` with the replica of `source`. @throws CONFIG_UNKNOWN_SERVER, CATALOG_VAULT_MISSING */
   verifyAgainst(
     source: string,

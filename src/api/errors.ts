@@ -76,9 +76,10 @@ export const apiErrors = defineErrors({
   API_TARGET_SERVES: {
     kind: 'refused',
     retry: 'never',
-    summary: 'The server that was to be brought up is shadowed itself, so it serves people now.',
+    summary:
+      'The server that was to be brought up is shadowed itself, so it serves people now. One with `accounts` that stands by in a pair is brought up from the server that acts there alone.',
     remedy:
-      'Name a server without `accounts` in the configuration, a standby; to bring mail back to where it was lost, leave `--to` out.',
+      'Name a server without `accounts` in the configuration, or the standby of the server whose mail it is; to bring mail back to where it was lost, leave `--to` out.',
   },
   API_TARGET_BUSY: {
     kind: 'refused',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../config/index.ts';
 import type { ControlEntry, ControlView } from '../control/index.ts';
-import { followedServers, warmPairs } from './followed.ts';
+import { followedServers, placeFor, warmPairs } from './followed.ts';
 
 const config = parseConfig(
   `dataDir: data
@@ -91,4 +91,39 @@ test('the server whose place was taken is let go, and followed again when it act
 
 test('a standby with people of its own is followed for them, also after it was given a place and gave it back', () => {
   assert.deepEqual(followed(roles('ca', 'mail-c', 'mail-a')), ['mail-a', 'mail-c']);
+});
+
+test('mail is brought to a standby, with accounts of its own too, and never to where people work', () => {
+  const swapped = parseConfig(
+    `dataDir: data
+servers:
+  mail-a: { workload: mail, host: 192.0.2.1, imap: {}, accounts: { list: [{ name: alice, secret: x }] } }
+  mail-b: { workload: mail, host: 192.0.2.2, imap: {}, accounts: { list: [{ name: alice, secret: x }] } }
+  mail-c: { workload: mail, host: 192.0.2.3, imap: {}, accounts: { list: [{ name: carol, secret: x }] } }
+  mail-d: { workload: mail, host: 192.0.2.4, imap: {} }
+pairs:
+  ab: { live: mail-b, standby: mail-a }
+`,
+    'understudy.yaml',
+  );
+  const place = (source: string, target: string, ...said: readonly Said[]) =>
+    placeFor(swapped, control(...said), source, target);
+  for (const said of [[], [roles('ab', 'mail-b', 'mail-a')]]) {
+    assert.equal(place('mail-b', 'mail-a', ...said), 'own-accounts');
+    assert.equal(place('mail-a', 'mail-b', ...said), 'serves', 'it acts');
+    assert.equal(place('mail-b', 'mail-b', ...said), 'serves', 'it acts');
+    assert.equal(place('mail-c', 'mail-a', ...said), 'serves', 'it stands by for another');
+    assert.equal(place('mail-b', 'mail-c', ...said), 'serves', 'it stands by for nobody');
+    assert.equal(place('mail-b', 'mail-d', ...said), 'free');
+  }
+  const back = roles('ab', 'mail-a', 'mail-b');
+  assert.equal(place('mail-b', 'mail-a', back), 'serves', 'it acts');
+  assert.equal(place('mail-a', 'mail-b', back), 'free', 'its place was taken');
+  const some: Said = ['moved', 'ab', { pair: 'ab', server: 'mail-a', accounts: ['alice'], plan: 'p' }];
+  assert.equal(place('mail-b', 'mail-a', some), 'serves', 'some accounts have moved to it');
+});
+
+test('a server that acts in one pair is no place for the mail of another', () => {
+  assert.equal(placeFor(config, control(), 'mail-c', 'mail-a'), 'serves');
+  assert.equal(placeFor(config, control(), 'mail-a', 'mail-b'), 'free');
 });

@@ -31,6 +31,28 @@ export function followedServers(config: Config, control: ControlView): readonly 
 }
 
 /**
+ * Whether the mail of `source` may be brought to `target`. `free`: nobody is followed there. `serves`: people are, or may be, at work on it.
+ * `own-accounts`: it has accounts of its own and stands by for `source`, which acts; as where both servers of a pair have accounts,
+ * since they changed places or may do so. Then it is free for the accounts that `source` has, and for those alone.
+ */
+export function placeFor(
+  config: Config,
+  control: ControlView,
+  source: string,
+  target: string,
+): 'free' | 'own-accounts' | 'serves' {
+  if (!followedServers(config, control).some(({ server }) => server === target)) return 'free';
+  const pairs = Object.keys(config.pairs).map((pair) => rolesOf(config, control, pair));
+  const acts = pairs.some(({ acting }) => acting === target);
+  const hasMoved = pairs.some(({ pair }) => {
+    const moved = movedAccounts(control, pair);
+    return moved?.server === target && moved.accounts.length > 0;
+  });
+  const standsBy = pairs.some(({ acting, former }) => former === target && acting === source);
+  return standsBy && !acts && !hasMoved ? 'own-accounts' : 'serves';
+}
+
+/**
  * The standbys that are kept warm: those whose pair is as the configuration says, while they act for nobody. (One that acts for some
  * accounts only must not be written to for those, and rests as a whole.) From the moment when a plan has a standby to itself until the plan
  * has ended nobody else writes there, whatever the roles say: people may be at work on it already.

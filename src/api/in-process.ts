@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Vault } from '../catalog/index.ts';
 import { type Config, checkSecrets, directoryOf, pairNamed, serverNamed } from '../config/index.ts';
 import { actingServer } from '../control/index.ts';
-import type { Log } from '../lib/index.ts';
+import { hasCode, type Log, UnderstudyError } from '../lib/index.ts';
 import { plansIn } from '../plans/index.ts';
 import { hasStandbyAtWork } from '../plans/mail/index.ts';
 import type { MailDeps, Problem } from '../workloads/mail/index.ts';
@@ -15,7 +15,7 @@ import type { Adapters } from './adapters.ts';
 import { boundAccounts } from './bound-accounts.ts';
 import type { Core } from './core.ts';
 import { apiErrors } from './errors.ts';
-import { asFollowed, followedServers } from './followed.ts';
+import { asFollowed, placeFor } from './followed.ts';
 import { planActionsInProcess } from './plans.ts';
 
 export interface CoreParts {
@@ -37,12 +37,11 @@ export function inProcessCore(parts: CoreParts): Core {
       const dir = vaultDir(server);
       requireVaultAccess(dir);
       const isNew = !existsSync(dir);
-      const vault = await adapters.openVault({
-        config,
-        dir,
-        log: log.child({ server }),
-        mustExist: !create,
-      });
+      const vault = await adapters
+        .openVault({ config, dir, log: log.child({ server }), mustExist: !create })
+        .catch((error: unknown) => {
+          throw ofStandby(config, server, error);
+        });
       try {
         return await work(vault);
       } finally {
@@ -54,7 +53,11 @@ export function inProcessCore(parts: CoreParts): Core {
     async withReader(server, work) {
       const dir = vaultDir(server);
       requireVaultAccess(dir);
-      const reader = await adapters.openReader({ config, dir, log: log.child({ server }) });
+      const reader = await adapters
+        .openReader({ config, dir, log: log.child({ server }) })
+        .catch((error: unknown) => {
+          throw ofStandby(config, server, error);
+        });
       try {
         return await work(reader);
       } finally {
@@ -73,12 +76,15 @@ export function inProcessCore(parts: CoreParts): Core {
       verify: (server, request, options) =>
         withDeps(server, (mail, deps) => mail.verifyMail(deps, request, options)),
       bringUp: async (source, target, request, options) => {
-        if (!request.dryRun) await refuseTaken(target);
+        await refuseTaken(source, target, request);
         const held = await heldOf(source, target, request);
         const rest = held.length === 0 ? request : await without(held, source, request);
-        const report = await withTarget(source, target, (mail, deps) => mail.bringUp(deps, rest, options));
+        const report = await withTarget(source, target, (mail, deps) =>
+          mail.bringUpByCommand(deps, rest, options),
+        );
         return { ...report, problems: [...held, ...report.problems] };
       },
+      addMissing: addMissingWith(parts, (source, work) => core.withVaultWriter(source, work)),
       verifyAgainst: (source, target, request, options) =>
         withTarget(source, target, (mail, deps) => mail.verifyAgainst(deps, request, options)),
       status: async () => undefined,
@@ -147,42 +153,50 @@ export function inProcessCore(parts: CoreParts): Core {
     target: string,
     work: (mail: Awaited<ReturnType<Adapters['mail']>>, deps: StandbyDeps) => Promise<T>,
   ): Promise<T> {
-    const targetConfig = serverNamed(asFollowed(config, target), target);
-    checkSecrets(targetConfig);
+    const place = placeOf(parts, source, target);
     const mail = await adapters.mail();
-    return core.withReader(source, (reader) =>
-      work(mail, {
-        source,
-        reader,
-        target,
-        config: targetConfig,
-        clock: adapters.clock,
-        log: log.child({ source, target }),
-      }),
-    );
+    return core.withReader(source, (reader) => work(mail, { ...place, reader }));
   }
 
   /** Whose people work on it now, or what a plan works on, is no place to bring another server's mail to. */
-  async function refuseTaken(target: string): Promise<void> {
+  async function refuseTaken(source: string, target: string, request: BringUpRequest): Promise<void> {
     serverNamed(config, target);
     const control = await adapters.readControl(config);
     try {
-      if (followedServers(config, control).some(({ server }) => server === target)) {
+      const place = placeFor(config, control, source, target);
+      if (place === 'serves') {
         throw apiErrors.make(
           'API_TARGET_SERVES',
           `${target} is shadowed itself: people work on it, so the mail of another server is not brought there`,
         );
       }
-      const plan = plansIn(control, () => false).find(
-        (one) => hasStandbyAtWork(one) && config.pairs[one.pair]?.standby === target,
-      );
-      if (plan === undefined) return;
-      throw apiErrors.make('API_TARGET_BUSY', `plan ${plan.id} works on ${target} and has not ended`, {
-        remedy: `See it: understudy plan show ${plan.id} · go on with it: understudy plan resume ${plan.id}`,
-      });
+      refuseBusy(config, control, target);
+      if (place === 'own-accounts') await refuseOthersOf(source, target, request);
     } finally {
       await control.close();
     }
+  }
+
+  /** An account that the source has no more may be one of the target's own by now. */
+  async function refuseOthersOf(
+    source: string,
+    target: string,
+    { at, accounts }: BringUpRequest,
+  ): Promise<void> {
+    await core.withReader(source, async ({ catalog }) => {
+      const living = new Set(catalog.accountNames());
+      const other = catalog
+        .accountNames(at)
+        .find((account) => !living.has(account) && (accounts ?? [account]).includes(account));
+      if (other === undefined) return;
+      throw apiErrors.make(
+        'API_TARGET_SERVES',
+        `${other} is no account of ${source} any more, and ${target} has accounts of its own: people may work on that one there`,
+        {
+          remedy: `Name accounts that ${source} has now with --account; where nobody works on ${target}, take \`accounts\` from it in the configuration.`,
+        },
+      );
+    });
   }
 
   /** Accounts that a burst holds back from the newest state; with `at` somebody has chosen the state. */
@@ -238,6 +252,68 @@ export function inProcessCore(parts: CoreParts): Core {
   }
 
   return core;
+}
+
+/** A standby has no replica of its own, and shadowing it would be refused: its mail is in the replica of its live server. */
+function ofStandby(config: Config, server: string, error: unknown): unknown {
+  if (!hasCode(error, 'CATALOG_VAULT_MISSING') || config.servers[server]?.accounts !== undefined)
+    return error;
+  const pair = Object.values(config.pairs).find(({ standby }) => standby === server);
+  if (pair === undefined) return error;
+  const remedy = `${server} stands by for ${pair.live} and has no replica of its own. To compare it: understudy verify ${pair.live} --against ${server} · for anything else name ${pair.live}`;
+  return new UnderstudyError(error.code, { ...error, summary: '', remedy }, error.message, { cause: error });
+}
+
+/** The other server of a bringing up. @throws CONFIG_UNKNOWN_SERVER, CONFIG_SECRET_… */
+function placeOf(
+  { config, adapters, log }: CoreParts,
+  source: string,
+  target: string,
+): Omit<StandbyDeps, 'reader'> {
+  const targetConfig = serverNamed(asFollowed(config, target), target);
+  checkSecrets(targetConfig);
+  return {
+    source,
+    target,
+    config: targetConfig,
+    clock: adapters.clock,
+    log: log.child({ source, target }),
+  };
+}
+
+/** People may work there: nothing of theirs is touched. `withVault` lends the open vault of the source. */
+export function addMissingWith(
+  parts: CoreParts,
+  withVault: <T>(source: string, work: (vault: Vault) => Promise<T>) => Promise<T>,
+): Core['mail']['addMissing'] {
+  const { config, adapters } = parts;
+  return async (source, target, request, options) => {
+    const place = placeOf(parts, source, target);
+    const control = await adapters.readControl(config);
+    try {
+      refuseBusy(config, control, target);
+    } finally {
+      await control.close();
+    }
+    const mail = await adapters.mail();
+    return withVault(source, (vault) => mail.addMissing({ ...place, vault }, request, options));
+  };
+}
+
+/** @throws API_TARGET_BUSY while a plan works on it */
+function refuseBusy(
+  config: Config,
+  control: Awaited<ReturnType<Adapters['readControl']>>,
+  target: string,
+): void {
+  const plan = plansIn(control, () => false).find((one) => {
+    const pair = config.pairs[one.pair];
+    return hasStandbyAtWork(one) && (pair?.live === target || pair?.standby === target);
+  });
+  if (plan === undefined) return;
+  throw apiErrors.make('API_TARGET_BUSY', `plan ${plan.id} works on ${target} and has not ended`, {
+    remedy: `See it: understudy plan show ${plan.id} · go on with it: understudy plan resume ${plan.id}`,
+  });
 }
 
 function notWarmHere(pair: string): Error {

@@ -81,7 +81,7 @@ export const restore = defineOperation({
         .min(1)
         .optional()
         .describe(
-          'Bring this other server of the configuration to what the replica says, with UIDs and all; what only it holds is moved aside.',
+          'Bring this other server of the configuration to what the replica says, all of it, an account or a mailbox, with UIDs and all; what only it holds is moved aside. With `--uid` or `--into` nothing of it is touched: messages that are missing there are added.',
         )
         .meta({ value: 'SERVER' }),
       checkBodies: z
@@ -101,11 +101,9 @@ export const restore = defineOperation({
       needs('mailbox', 'account');
       needs('uid', 'mailbox');
       needs('into', 'mailbox');
-      if (input.to !== undefined && input.mailbox !== undefined) {
-        context.addIssue({ code: 'custom', path: ['to'], message: 'takes whole accounts, not a mailbox' });
-      }
-      if (input.to === undefined && input.checkBodies) {
-        context.addIssue({ code: 'custom', path: ['to'], message: 'is needed with checkBodies' });
+      if (input.checkBodies && (input.to === undefined || isAddition(input))) {
+        const message = input.to === undefined ? 'is needed with checkBodies' : 'needs no checkBodies here';
+        context.addIssue({ code: 'custom', path: ['to'], message });
       }
     }),
   output: z.object({
@@ -152,10 +150,26 @@ export const restore = defineOperation({
   outcome: (output) => (output.problems.length > 0 ? 'partial' : 'done'),
   async handler(core, input, context) {
     const at = input.at === undefined ? {} : { at: (await resolveAt(core, input.server, input.at)).lsn };
-    if (input.to !== undefined) {
-      const accounts = input.account === undefined ? {} : { accounts: [input.account] };
-      const { dryRun, checkBodies } = input;
-      const request = { ...at, ...accounts, dryRun, checkBodies };
+    const { server, to, account, mailbox, dryRun } = input;
+    const asked = {
+      ...at,
+      dryRun,
+      ...(input.uid === undefined ? {} : { uids: input.uid }),
+      ...(input.into === undefined ? {} : { into: input.into }),
+    };
+    const isHere = to === undefined || (to === server && isAddition(input));
+    if (!isHere) {
+      if (isAddition(input) && account !== undefined && mailbox !== undefined) {
+        const report = await core.mail.addMissing(server, to, { ...asked, account, mailbox }, context);
+        return { server, to, ...report };
+      }
+      const request = {
+        ...at,
+        ...(account === undefined ? {} : { accounts: [account] }),
+        ...(mailbox === undefined ? {} : { mailbox }),
+        dryRun,
+        checkBodies: input.checkBodies,
+      };
       const {
         kept,
         repaired,
@@ -165,25 +179,23 @@ export const restore = defineOperation({
         mailboxes,
         flagsSet,
         ...report
-      } = await core.mail.bringUp(input.server, input.to, request, context);
+      } = await core.mail.bringUp(server, to, request, context);
       const standby = { accounts: done, mailboxes, flagsSet, kept, repaired, notKept, onlyThere };
-      return { server: input.server, to: input.to, mailboxes: [], ...report, standby };
+      return { server, to, mailboxes: [], ...report, standby };
     }
-    const report = await core.mail.restore(
-      input.server,
-      {
-        ...at,
-        dryRun: input.dryRun,
-        ...(input.account === undefined ? {} : { account: input.account }),
-        ...(input.mailbox === undefined ? {} : { mailbox: input.mailbox }),
-        ...(input.uid === undefined ? {} : { uids: input.uid }),
-        ...(input.into === undefined ? {} : { into: input.into }),
-      },
-      context,
-    );
-    return { server: input.server, ...report };
+    const part = {
+      ...(account === undefined ? {} : { account }),
+      ...(mailbox === undefined ? {} : { mailbox }),
+    };
+    const report = await core.mail.restore(server, { ...asked, ...part }, context);
+    return { server, ...report };
   },
 });
+
+/** Messages are put beside what is there; else a mailbox, an account or the server is brought to what the replica says. */
+function isAddition({ uid, into }: { uid?: string | undefined; into?: string | undefined }): boolean {
+  return uid !== undefined || into !== undefined;
+}
 
 function placeOf({ server, to }: { server: string; to?: string | undefined }): string {
   return to === undefined ? server : `${to}, from the replica of ${server}`;

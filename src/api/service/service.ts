@@ -152,6 +152,7 @@ function mainThreadCore({
       restore: elsewhere,
       verify: elsewhere,
       bringUp: elsewhere,
+      addMissing: elsewhere,
       verifyAgainst: elsewhere,
       status: async (server) => vaults.get(server)?.status(),
       unprotected: (server, lastPassAt) => unprotected.count(server, lastPassAt),

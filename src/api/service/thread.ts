@@ -7,7 +7,7 @@ import type { Core } from '../core.ts';
 import { asOperatingError } from '../defects.ts';
 import { apiErrors } from '../errors.ts';
 import { asFollowed } from '../followed.ts';
-import { type CoreParts, inProcessCore } from '../in-process.ts';
+import { addMissingWith, type CoreParts, inProcessCore } from '../in-process.ts';
 import { operationNamed } from '../operations/index.ts';
 import { answerCalls, type Handlers } from '../rpc.ts';
 import { updateSearchIndex } from '../search-index.ts';
@@ -172,6 +172,7 @@ function vaultThreadCore(parts: CoreParts, server: string, following: () => Foll
         return mail.verifyMail(deps, request, options);
       },
       bringUp: base.mail.bringUp,
+      addMissing: addMissingWith(parts, (_, work) => work(following().vault)),
       verifyAgainst: base.mail.verifyAgainst,
       status: base.mail.status,
       unprotected: base.mail.unprotected,

@@ -22,7 +22,7 @@ export function printRestore(output: Outputs['restore']): string {
     return `${output.to ?? output.server}: ${sum}${printStandby(output.standby)}${printProblems(output.problems)}`;
   }
   const hint = output.hint === undefined ? '' : `${output.hint}\n`;
-  return `${list}${output.server}: ${sum}${hint}${printProblems(output.problems)}`;
+  return `${list}${output.to ?? output.server}: ${sum}${hint}${printProblems(output.problems)}`;
 }
 
 const LINES_MOST = 20;

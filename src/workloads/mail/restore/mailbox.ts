@@ -39,6 +39,13 @@ export interface MailboxRestore {
   readonly prefix: string;
 }
 
+export interface RestoreTools {
+  /** Where the bytes come from. */
+  readonly vault: Pick<Vault, 'body'>;
+  readonly connection: ImapConnection;
+  readonly pins: Pins | undefined;
+}
+
 export interface MailboxRestored {
   readonly name: string;
   readonly messages: number;
@@ -49,7 +56,7 @@ export interface MailboxRestored {
 
 /** `progress` is told after each run. Errors: `MAIL_…` of the connection and the doveadm API; what was done stays. */
 export async function restoreMailbox(
-  tools: { readonly vault: Vault; readonly connection: ImapConnection; readonly pins: Pins | undefined },
+  tools: RestoreTools,
   job: MailboxRestore,
   progress: (messages: number, bytes: number) => void,
 ): Promise<MailboxRestored> {
@@ -57,7 +64,7 @@ export async function restoreMailbox(
 }
 
 class Restore {
-  readonly #vault: Vault;
+  readonly #vault: RestoreTools['vault'];
   readonly #connection: ImapConnection;
   readonly #pins: Pins | undefined;
   readonly #job: MailboxRestore;
@@ -67,11 +74,7 @@ class Restore {
   #uidsKept = 0;
   #asideInUse = false;
 
-  constructor(
-    tools: { readonly vault: Vault; readonly connection: ImapConnection; readonly pins: Pins | undefined },
-    job: MailboxRestore,
-    progress: (messages: number, bytes: number) => void,
-  ) {
+  constructor(tools: RestoreTools, job: MailboxRestore, progress: (messages: number, bytes: number) => void) {
     this.#vault = tools.vault;
     this.#connection = tools.connection;
     this.#pins = tools.pins;

@@ -65,7 +65,7 @@ export interface MessagePlan {
  */
 export function planMessages(
   wanted: Iterable<MessageRow>,
-  current: Iterable<MessageRow>,
+  current: Iterable<Pick<MessageRow, 'uid' | 'bodyLsn'>>,
   sameIdentity: boolean,
 ): MessagePlan {
   const bodyOfUid = new Map<number, number>();

@@ -3,12 +3,10 @@
  * holds now is known exactly and nothing of it can be lost; then what was there at the wanted point and is not now
  * is put back; then the server is read again, and only what it serves counts as restored.
  */
-import { type MailboxRow, type MessageRow, requireMailbox } from '../../../catalog/index.ts';
-import type { Lsn } from '../../../journal/index.ts';
+import { type MailboxRow, requireMailbox } from '../../../catalog/index.ts';
 import { hasCode, type Progress } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
-import { rangesHold } from '../imap/index.ts';
-import { Follower, problemOf, withRestoreLock } from '../shadow/index.ts';
+import { doveadmOf, Follower, problemOf, withRestoreLock } from '../shadow/index.ts';
 import type {
   ActionOptions,
   MailDeps,
@@ -19,9 +17,10 @@ import type {
 } from '../types.ts';
 import { asideName } from './aside.ts';
 import { type MailboxRestore, type Pins, restoreMailbox } from './mailbox.ts';
+import { nameIn, plannedOutcome } from './outcome.ts';
 import { pinsOf } from './pins.ts';
 import { chooseTarget, planMessages } from './plan.ts';
-import { removalHint, type Wanted, wantedOf } from './wanted.ts';
+import { highestUidNext, pick, removalHint, type Wanted, wantedOf } from './wanted.ts';
 
 /**
  * Idempotent: interrupted or repeated it does what is left. Errors: CATALOG_ACCOUNT_UNKNOWN,
@@ -80,7 +79,7 @@ class AccountsRestore {
     this.#request = request;
     this.#wanted = wanted;
     this.#options = options;
-    this.#ownPins = pinsOf(deps);
+    this.#ownPins = pinsOf(doveadmOf(deps));
     this.#began = deps.clock.monotonicMs();
   }
 
@@ -96,7 +95,7 @@ class AccountsRestore {
         await this.#upToDate(account);
         await this.#prove(account, jobs);
       } else {
-        for (const job of jobs) this.#mailboxes.push(this.#planned(job));
+        for (const job of jobs) this.#mailboxes.push(plannedOutcome(job, this.#pins !== undefined));
       }
     } catch (error) {
       this.#options.signal?.throwIfAborted();
@@ -159,7 +158,7 @@ class AccountsRestore {
     const current = catalog.mailboxes(account);
     const prefix = this.#prefix ?? '';
     return rows.map((asOfThen) => {
-      const row = { ...asOfThen, uidNext: this.#highestUidNext(asOfThen) };
+      const row = { ...asOfThen, uidNext: highestUidNext(catalog, asOfThen) };
       const leftAside = current.some(({ name }) => name === asideName(row.name, row.delimiter, prefix));
       const target = chooseTarget(row, current, {
         canPin: this.#pins !== undefined,
@@ -178,16 +177,6 @@ class AccountsRestore {
       for (const message of plan.missing) this.#totals.plannedBytes += message.size;
       return { account, wanted: row, target, plan, leftAside, prefix };
     });
-  }
-
-  /** A mailbox may have come back before: UIDs that were given under its UIDVALIDITY since are not given again. */
-  #highestUidNext({ account, uidValidity, uidNext }: MailboxRow): number {
-    const { catalog } = this.#deps.vault;
-    return catalog
-      .mailboxHistory(account)
-      .filter((life) => life.uidValidity === uidValidity)
-      .map(({ id, goneLsn }) => catalog.mailboxById(id, goneLsn && ((goneLsn - 1) as Lsn))?.uidNext ?? 1)
-      .reduce((highest, next) => Math.max(highest, next), uidNext);
   }
 
   #carryOut(account: string, jobs: readonly MailboxRestore[]): Promise<void> {
@@ -231,7 +220,7 @@ class AccountsRestore {
     const { catalog } = this.#deps.vault;
     const current = catalog.mailboxes(account);
     for (const job of jobs) {
-      const name = this.#targetName(job);
+      const name = nameIn(job);
       const mailbox = current.find((row) => row.name === name);
       const sameIdentity = mailbox?.uidValidity === job.wanted.uidValidity;
       const now = mailbox ? catalog.iterateMessages(mailbox.id) : [];
@@ -251,7 +240,7 @@ class AccountsRestore {
       }
       const uidsKept = mailbox && sameIdentity ? this.#uidsKept(job, mailbox) : 0;
       this.#mailboxes.push({
-        ...this.#planned(job),
+        ...plannedOutcome(job, this.#pins !== undefined),
         uidValidity: mailbox?.uidValidity ?? 0,
         identityKept: sameIdentity && uidsKept === job.plan.missing.length,
         uidsKept,
@@ -264,36 +253,6 @@ class AccountsRestore {
     const bodies = new Map<number, number>();
     for (const { uid, bodyLsn } of catalog.iterateMessages(mailbox.id)) bodies.set(uid, bodyLsn);
     return job.plan.missing.filter(({ uid, bodyLsn }) => bodies.get(uid) === bodyLsn).length;
-  }
-
-  /** The outcome as the plan says it; a dry run reports this. */
-  #planned(job: MailboxRestore): RestoredMailbox {
-    const { wanted, target, plan } = job;
-    const canPin = this.#pins !== undefined;
-    const takesIdentity =
-      target.kind === 'existing' ? target.sameIdentity : canPin && this.#targetName(job) === wanted.name;
-    const uidNext = target.kind === 'existing' || target.kind === 'resumed' ? target.mailbox.uidNext : 1;
-    const keep = takesIdentity && canPin;
-    const uidsKept = keep ? plan.missing.filter(({ uid }) => uid >= uidNext).length : 0;
-    return {
-      account: job.account,
-      mailbox: wanted.name,
-      into: this.#targetName(job),
-      target: target.kind === 'created' ? 'created' : 'existing',
-      uidValidity:
-        takesIdentity || target.kind === 'created' ? wanted.uidValidity : target.mailbox.uidValidity,
-      identityKept: takesIdentity && uidsKept === plan.missing.length,
-      uidsKept,
-      messagesWanted: plan.wanted,
-      messagesPresent: plan.present,
-      messagesRestored: plan.missing.length,
-      flagsRestored: plan.missing.filter(({ flags }) => flags.length > 0).length,
-      bytesRestored: plan.missing.reduce((sum, { size }) => sum + size, 0),
-    };
-  }
-
-  #targetName({ target }: MailboxRestore): string {
-    return target.kind === 'created' ? target.name : target.mailbox.name;
   }
 
   #tell(account: string, mailbox?: string): void {
@@ -319,15 +278,4 @@ class AccountsRestore {
 
 function isNeeded({ plan, target, leftAside }: MailboxRestore): boolean {
   return plan.missing.length > 0 || target.kind !== 'existing' || leftAside;
-}
-
-/** With \Deleted a message that is brought back would go again at the next expunge. */
-function* pick(messages: Iterable<MessageRow>, { ranges, undeleted }: Wanted): Generator<MessageRow> {
-  for (const message of messages) {
-    if (ranges && !rangesHold(ranges, message.uid)) continue;
-    const { flags } = message;
-    yield undeleted && flags.includes('\\Deleted')
-      ? { ...message, flags: flags.filter((flag) => flag !== '\\Deleted') }
-      : message;
-  }
 }

@@ -1,9 +1,19 @@
 /** What a request means: which accounts, and which point of time. Checked before anything is done. */
-import { iso, type MailboxRow, requireAccount, requireMailbox, type Vault } from '../../../catalog/index.ts';
+import {
+  iso,
+  type MailboxRow,
+  type MessageRow,
+  requireAccount,
+  requireMailbox,
+  type Vault,
+} from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
 import { mailErrors } from '../errors.ts';
-import { normalizeRanges, parseSequenceSet, type UidRange } from '../imap/index.ts';
+import { normalizeRanges, parseSequenceSet, rangesHold, type UidRange } from '../imap/index.ts';
 import type { RestoreRequest } from '../types.ts';
+
+/** Of a vault, or of one who reads it beside its writer. */
+export type Replica = Pick<Vault, 'catalog' | 'committedLsn' | 'dir'>;
 
 export interface Wanted {
   readonly at: Lsn;
@@ -24,7 +34,7 @@ const REMOVALS_MOST = 50;
  * Without `at`, what is asked for by name is taken as it was last: a mailbox just before it was gone, messages just
  * before they were removed. Errors: CATALOG_ACCOUNT_UNKNOWN, CATALOG_MAILBOX_UNKNOWN, MAIL_RESTORE_UID_ABSENT.
  */
-export function wantedOf(vault: Vault, request: RestoreRequest): Wanted {
+export function wantedOf(vault: Replica, request: RestoreRequest): Wanted {
   const { catalog } = vault;
   const now = vault.committedLsn;
   const { account, mailbox, uids } = request;
@@ -46,8 +56,19 @@ export function wantedOf(vault: Vault, request: RestoreRequest): Wanted {
   return { at: point, accounts: [account], ranges, undeleted };
 }
 
+/** With \Deleted a message that is brought back would go again at the next expunge. */
+export function* pick(messages: Iterable<MessageRow>, { ranges, undeleted }: Wanted): Generator<MessageRow> {
+  for (const message of messages) {
+    if (ranges && !rangesHold(ranges, message.uid)) continue;
+    const { flags } = message;
+    yield undeleted && flags.includes('\\Deleted')
+      ? { ...message, flags: flags.filter((flag) => flag !== '\\Deleted') }
+      : message;
+  }
+}
+
 /** Now, or just before the mailbox of that name was gone. */
-function lastPointOf(vault: Vault, account: string, mailbox: string | undefined): Lsn {
+function lastPointOf(vault: Replica, account: string, mailbox: string | undefined): Lsn {
   const { catalog } = vault;
   const now = vault.committedLsn;
   if (mailbox === undefined || catalog.mailboxByName(account, mailbox)) return now;
@@ -69,11 +90,11 @@ function lastPointOf(vault: Vault, account: string, mailbox: string | undefined)
 }
 
 /** The latest point at which most of the UIDs were there: now, or just before a removal. */
-function pointWithMost({ catalog }: Vault, { id }: MailboxRow, ranges: readonly UidRange[], now: Lsn): Lsn {
+function pointWithMost({ catalog }: Replica, { id }: MailboxRow, ranges: readonly UidRange[], now: Lsn): Lsn {
   return catalog.fullestPoint(id, ranges, now)?.lsn ?? now;
 }
 
-function countAt({ catalog }: Vault, mailbox: MailboxRow, ranges: readonly UidRange[], at: Lsn): number {
+function countAt({ catalog }: Replica, mailbox: MailboxRow, ranges: readonly UidRange[], at: Lsn): number {
   let count = 0;
   for (const { from, to } of ranges) {
     for (let after = from - 1; after < to; ) {
@@ -87,7 +108,7 @@ function countAt({ catalog }: Vault, mailbox: MailboxRow, ranges: readonly UidRa
 }
 
 /** A UID that is not there at that point is a mistake of time, and often we know the right one. */
-function absent(vault: Vault, mailbox: MailboxRow, uids: string, ranges: readonly UidRange[], at: Lsn) {
+function absent(vault: Replica, mailbox: MailboxRow, uids: string, ranges: readonly UidRange[], at: Lsn) {
   const { account, name } = mailbox;
   const point = pointWithMost(vault, mailbox, ranges, at);
   const found = countAt(vault, mailbox, ranges, point) > 0;
@@ -103,14 +124,26 @@ function absent(vault: Vault, mailbox: MailboxRow, uids: string, ranges: readonl
   );
 }
 
+/** A mailbox may have come back before: UIDs that were given under its UIDVALIDITY since are not given again. */
+export function highestUidNext(
+  catalog: Replica['catalog'],
+  { account, uidValidity, uidNext }: MailboxRow,
+): number {
+  return catalog
+    .mailboxHistory(account)
+    .filter((life) => life.uidValidity === uidValidity)
+    .map(({ id, goneLsn }) => catalog.mailboxById(id, goneLsn && ((goneLsn - 1) as Lsn))?.uidNext ?? 1)
+    .reduce((highest, next) => Math.max(highest, next), uidNext);
+}
+
 /** Without a commit there is nothing to go by: neither a restore nor a certificate. Error: MAIL_NOTHING_SHADOWED. */
-export function requireShadowed({ catalog, dir }: Pick<Vault, 'catalog' | 'dir'>): void {
+export function requireShadowed({ catalog, dir }: Pick<Replica, 'catalog' | 'dir'>): void {
   if (catalog.firstCommit()) return;
   throw mailErrors.make('MAIL_NOTHING_SHADOWED', `the vault ${dir} holds nothing yet`);
 }
 
 /** Where the largest of the last removals is to be found; undefined when nothing was ever removed. */
-export function removalHint({ catalog }: Vault, account: string, mailbox?: string): string | undefined {
+export function removalHint({ catalog }: Replica, account: string, mailbox?: string): string | undefined {
   const removals = catalog.removals({
     account,
     ...(mailbox === undefined ? {} : { mailbox }),

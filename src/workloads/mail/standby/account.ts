@@ -5,6 +5,7 @@ import { hasCode } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import type { MailboxListing, SelectedMailbox } from '../imap/index.ts';
 import { isOwnMailbox } from '../shadow/index.ts';
+import { isAbsent } from '../verify/index.ts';
 import { takeAway } from './aside.ts';
 import { isMoved } from './feeder.ts';
 import { bringMailbox } from './mailbox.ts';
@@ -13,6 +14,7 @@ import { bringMailboxPlainly } from './plain.ts';
 import { modSeqToSet, prepareMailboxes } from './prepare.ts';
 import { takeBesideAway } from './renumber.ts';
 import type { AccountTools, MailboxJob } from './tools.ts';
+import type { Wanted } from './wanted.ts';
 
 /** A mailbox into which somebody writes is looked at so often. */
 const LOOKS_MOST = 4;
@@ -22,13 +24,19 @@ export class AccountBringUp {
   readonly #account: string;
   /** Only these; undefined = all. */
   readonly #only: ReadonlySet<MailboxId> | undefined;
+  readonly #isPart: boolean;
   /** Mailboxes to be looked at once more, over another connection. */
   #renumbered: MailboxJob[] = [];
 
-  constructor(tools: AccountTools, account: string, only: ReadonlySet<MailboxId> | undefined) {
+  constructor(
+    tools: AccountTools,
+    account: string,
+    { mailboxes, isPart }: Pick<Wanted, 'mailboxes' | 'isPart'>,
+  ) {
     this.#tools = tools;
     this.#account = account;
-    this.#only = only;
+    this.#only = mailboxes;
+    this.#isPart = isPart;
   }
 
   async run(): Promise<void> {
@@ -140,6 +148,7 @@ export class AccountBringUp {
     const homes = new Set(rows.map((row) => this.#nameOf(row)));
     let renamed = false;
     for (const row of [...rows].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (this.#isPart && !this.#only?.has(row.id)) continue;
       const name = this.#nameOf(row);
       if (served.has(name)) continue;
       const was = [...served.values()].find(
@@ -177,7 +186,7 @@ export class AccountBringUp {
     rows: readonly MailboxRow[],
     served: ReadonlyMap<string, MailboxListing>,
   ): Promise<void> {
-    const { reader, tally, dryRun, features } = this.#tools;
+    const { reader, connection, tally, dryRun, features } = this.#tools;
     const wanted = new Set(rows.map((row) => this.#nameOf(row)));
     const lives = reader.catalog.mailboxHistory(this.#account);
     for (const [name, listing] of [...served].sort(([a], [b]) => (a < b ? 1 : -1))) {
@@ -193,6 +202,7 @@ export class AccountBringUp {
         );
         if (!changed) continue;
       }
+      if (listing.status === undefined && (await isAbsent(connection, name))) continue;
       if (!dryRun) await takeAway(this.#tools, this.#account, name, home);
       tally.repaired.push({
         what: 'extra-mailbox',
@@ -206,12 +216,17 @@ export class AccountBringUp {
   async #subscribe(rows: readonly MailboxRow[]): Promise<void> {
     const { reader, connection, at, dryRun, tally } = this.#tools;
     const delimiter = rows[0]?.delimiter ?? null;
+    const mine = new Set(rows.flatMap((row) => (this.#only?.has(row.id) ? [this.#nameOf(row)] : [])));
+    const isOurs = (name: string) => !this.#isPart || mine.has(name);
     const wanted = new Set(
-      reader.catalog.subscriptions(this.#account, at).map((name) => this.#nameOf({ name, delimiter })),
+      reader.catalog
+        .subscriptions(this.#account, at)
+        .map((name) => this.#nameOf({ name, delimiter }))
+        .filter(isOurs),
     );
     const [has, namespaces] = await Promise.all([connection.listSubscriptions(), connection.namespaces()]);
     for (const name of has) {
-      if (wanted.delete(name) || !isOwnMailbox(name, namespaces) || isKept(name)) continue;
+      if (wanted.delete(name) || !isOurs(name) || !isOwnMailbox(name, namespaces) || isKept(name)) continue;
       if (!dryRun) await connection.unsubscribe(name);
       tally.repaired.push({
         what: 'subscription',

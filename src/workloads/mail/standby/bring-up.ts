@@ -3,7 +3,7 @@
  * it is; what is wrong is set right and named; what only the target holds steps aside.
  */
 import { hasCode } from '../../../lib/index.ts';
-import { bandwidthOf, problemOf } from '../shadow/index.ts';
+import { bandwidthOf, problemOf, ServerFailures } from '../shadow/index.ts';
 import type { ActionOptions } from '../types.ts';
 import { AccountBringUp } from './account.ts';
 import { BegunAnew } from './begin-anew.ts';
@@ -17,17 +17,63 @@ import type { BringUpReport, BringUpRequest, StandbyDeps, TargetFeatures } from 
 import { wantedOf } from './wanted.ts';
 
 /**
+ * For a person who waits: as `bringUp`, but when the server fails as a whole it stops at once, each account that was not brought up is a
+ * problem, and where none was @throws what the server fails with, or what the first account met.
+ */
+export async function bringUpByCommand(
+  deps: StandbyDeps,
+  request: BringUpRequest,
+  options: ActionOptions = {},
+): Promise<BringUpReport> {
+  const failures = new CommandFailures();
+  const report = await bringUp(deps, request, { ...options, failures });
+  const { error } = failures;
+  if (error !== undefined && report.accounts > 0 && failures.count === report.accounts) throw error;
+  return report;
+}
+
+/** What single accounts met, and whether it is the server. */
+class CommandFailures {
+  readonly #failures = new ServerFailures();
+  #first: unknown;
+  #ofServer: unknown;
+  #count = 0;
+
+  well(): void {
+    this.#failures.well();
+  }
+
+  failed(account: string, error: unknown, accounts: number): void {
+    this.#first ??= error;
+    this.#count += 1;
+    if (this.#failures.failed(account, error, accounts)) this.#ofServer ??= error;
+  }
+
+  get isOfServer(): boolean {
+    return this.#ofServer !== undefined;
+  }
+
+  get error(): unknown {
+    return this.#ofServer ?? this.#first;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+}
+
+/**
  * Accounts that got mail last come first. Idempotent: interrupted or repeated it does what is left. Errors: CATALOG_ACCOUNT_UNKNOWN, the
  * signal's reason, and a replica that cannot be read; what concerns one account is a problem of the report.
  */
 export async function bringUp(
   deps: StandbyDeps,
   request: BringUpRequest,
-  options: ActionOptions = {},
+  options: ActionOptions & { readonly failures?: CommandFailures } = {},
 ): Promise<BringUpReport> {
   const { reader, target, config, clock } = deps;
   const { catalog } = reader;
-  const { signal, progress } = options;
+  const { signal, progress, failures } = options;
   const wanted = await wantedOf(reader, request);
   const messages = wanted.accounts.reduce(
     (sum, account) => sum + (catalog.account(account, wanted.at)?.messageCount ?? 0),
@@ -68,7 +114,7 @@ export async function bringUp(
           ...(signal === undefined ? {} : { signal }),
         },
         account,
-        wanted.mailboxes,
+        wanted,
       ).run();
     });
   };
@@ -76,13 +122,22 @@ export async function bringUp(
   const work = async () => {
     for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
       signal?.throwIfAborted();
+      if (failures?.isOfServer) {
+        // Each further one would only take as long to fail as a connection does.
+        failures.failed(account, failures.error, wanted.accounts.length);
+        tally.problems.push(problemOf(account, failures.error));
+        tally.accountsDone += 1;
+        continue;
+      }
       try {
         await bring(account).catch((error: unknown) => {
           if (!(error instanceof BegunAnew)) throw error;
           return bring(account);
         });
+        failures?.well();
       } catch (error) {
         signal?.throwIfAborted();
+        failures?.failed(account, error, wanted.accounts.length);
         if (hasCode(error, 'CATALOG_DAMAGED')) throw error;
         deps.log.warn({ account, err: error }, 'the account could not be brought up');
         tally.problems.push(problemOf(account, error));

@@ -1,7 +1,8 @@
 /** Another mail server that holds what the replica of a server says: brought up, kept up, compared. */
+export { type AddMissingDeps, type AddMissingRequest, addMissing } from './add-missing.ts';
 export { anewProblem } from './begin-anew.ts';
-export { bringUp } from './bring-up.ts';
-export { declareFeatures } from './features.ts';
+export { bringUp, bringUpByCommand } from './bring-up.ts';
+export { asSomeAccount, declareFeatures } from './features.ts';
 export { type NameRules, nameOnTarget } from './names.ts';
 export {
   differencesByStatus,

@@ -31,6 +31,11 @@ export interface BringUpRequest {
   readonly at?: Lsn;
   /** Absent = every account of the replica that was not gone. */
   readonly accounts?: readonly string[];
+  /**
+   * Only this mailbox of the one account; everything else there is left as it is. Without `at` a mailbox that is gone is taken as it was
+   * last.
+   */
+  readonly mailbox?: string;
   /** Say what would be done and change nothing. */
   readonly dryRun?: boolean;
   /**

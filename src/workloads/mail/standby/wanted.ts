@@ -1,6 +1,13 @@
 /** Which accounts and mailboxes a bringing up is about, those that matter soonest first. */
-import { type Catalog, internalDateMs, requireAccount, type VaultReader } from '../../../catalog/index.ts';
+import {
+  type Catalog,
+  internalDateMs,
+  requireAccount,
+  requireMailbox,
+  type VaultReader,
+} from '../../../catalog/index.ts';
 import type { Lsn, MailboxId } from '../../../journal/index.ts';
+import { wantedOf as restoreOf } from '../restore/index.ts';
 import type { BringUpRequest } from './types.ts';
 
 /** How far back from UIDNEXT the newest message of an INBOX is looked for. */
@@ -11,12 +18,23 @@ export interface Wanted {
   readonly accounts: readonly string[];
   /** Only these mailboxes; absent = all. */
   readonly mailboxes?: ReadonlySet<MailboxId>;
+  /** Nothing of an account but `mailboxes` is wanted: its subscriptions to others stay as they are. */
+  readonly isPart: boolean;
 }
 
-/** Errors: CATALOG_ACCOUNT_UNKNOWN; JOURNAL_… when what changed since is read. */
+/** Errors: CATALOG_ACCOUNT_UNKNOWN, CATALOG_MAILBOX_UNKNOWN; JOURNAL_… when what changed since is read. */
 export async function wantedOf(reader: VaultReader, request: BringUpRequest): Promise<Wanted> {
-  const { catalog } = reader;
-  const at = request.at ?? reader.catalog.appliedLsn;
+  const { catalog, dir } = reader;
+  const [account] = request.accounts ?? [];
+  if (request.mailbox !== undefined && account !== undefined) {
+    const { mailbox } = request;
+    const replica = { catalog, dir, committedLsn: catalog.appliedLsn };
+    const asked = request.at === undefined ? {} : { at: request.at };
+    const { at } = restoreOf(replica, { account, mailbox, dryRun: true, ...asked });
+    const { id } = requireMailbox(catalog, account, mailbox, at);
+    return { at, accounts: [account], mailboxes: new Set([id]), isPart: true };
+  }
+  const at = request.at ?? catalog.appliedLsn;
   const living = livingAccounts(catalog, request.accounts, at);
   const changed = request.since === undefined ? undefined : await changedSince(reader, request.since, at);
   const accounts = changed === undefined ? living : living.filter((account) => changed.accounts.has(account));
@@ -24,6 +42,7 @@ export async function wantedOf(reader: VaultReader, request: BringUpRequest): Pr
     at,
     accounts: newestFirst(catalog, accounts, at),
     ...(changed ? { mailboxes: changed.mailboxes } : {}),
+    isPart: false,
   };
 }
 
