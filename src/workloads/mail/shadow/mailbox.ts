@@ -96,6 +96,8 @@ class MailboxFollow {
   #isTheSame = false;
   /** The final position is in a step already. */
   #positioned = false;
+  /** UIDNEXT of the last step on its way: what is asked for once more has lower UIDs, and takes nothing of it back. */
+  #reached: number;
   /** The replica's position says that this mailbox was not looked at to its end. */
   #incomplete: boolean;
   /** UIDs at or above the known UIDNEXT that are held: an interrupted look may have committed beyond its position. */
@@ -107,6 +109,7 @@ class MailboxFollow {
     this.#context = context;
     this.#connection = connection;
     this.#job = job;
+    this.#reached = job.known?.uidNext ?? 1;
     this.#incomplete = job.known?.complete === false;
   }
 
@@ -139,6 +142,7 @@ class MailboxFollow {
     await this.#fetchNew(mailbox, uidNext);
     await this.#settle();
     if (!this.#countIsRight(mailbox)) {
+      await this.#reopen(mailbox, uidNext);
       await this.#compareAll(Math.max(uidNext, below), false);
       await this.#fetchMissing(mailbox, uidNext);
       await this.#settle();
@@ -288,13 +292,17 @@ class MailboxFollow {
     return uids;
   }
 
+  /** Complete already, the mailbox would not be opened again, should what the count asks for not come to its end. */
+  async #reopen(mailbox: SelectedMailbox, uidNext: number): Promise<void> {
+    if (this.#incomplete) return;
+    this.#commitPosition(uidNext, this.#job.known?.highestModSeq ?? mailbox.highestModSeq, false);
+    await this.#settle();
+  }
+
   /** What the server was found to have beside what it told. */
   async #fetchMissing(mailbox: SelectedMailbox, uidNext: number): Promise<void> {
-    const { unfetchable, known } = this.#job;
-    const missing = this.#takeMissing().filter((uid) => !unfetchable.givenUp.has(uid));
-    if (missing.length === 0) return;
-    // Complete already it would not be opened again, should this fetch fail.
-    this.#commitPosition(known?.uidNext ?? 1, known?.highestModSeq ?? mailbox.highestModSeq, false);
+    const { givenUp } = this.#job.unfetchable;
+    const missing = this.#takeMissing().filter((uid) => !givenUp.has(uid));
     await this.#fetch(mailbox, rangesOfUids(missing), uidNext, missing);
   }
 
@@ -314,7 +322,6 @@ class MailboxFollow {
     progress?.found(this.#job.account, countOfRanges(ranges));
     // Before the first whole look the changes since its beginning are what the next look has to ask for.
     const modSeq = known?.highestModSeq ?? mailbox.highestModSeq;
-    let reached = known?.uidNext ?? 1;
     await fetchMessages(
       this.#context,
       this.#connection,
@@ -334,7 +341,7 @@ class MailboxFollow {
           if (record.t === 'set-aside') this.#givenUp(record.uid);
         }
         const added = window.records.reduce((count, record) => count + (record.t === 'message' ? 1 : 0), 0);
-        reached = Math.max(reached, Math.min(window.upTo + 1, uidNext));
+        const reached = Math.min(window.upTo + 1, uidNext);
         totals.added += added;
         totals.bytes += window.bytes;
         this.#context.counters.messagesAdded += added;
@@ -432,7 +439,8 @@ class MailboxFollow {
     isFinal: boolean,
     news: readonly StepRecord[] = [],
   ): void {
-    const position = this.#position(uidNext, modSeq);
+    this.#reached = Math.max(this.#reached, uidNext);
+    const position = this.#position(this.#reached, modSeq);
     this.#commit([...news, isFinal ? position : { ...position, complete: false }]);
     this.#positioned = isFinal;
     this.#incomplete = !isFinal;
