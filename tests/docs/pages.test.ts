@@ -10,9 +10,9 @@ import { openWorkplace } from './workplace.ts';
 
 const skip = requirePackages(['dovecot-core', 'dovecot-imapd', 'dovecot-lmtpd', 'openssl', 'curl']) ?? false;
 
-for (const { page, after, takeOver = false } of scenarios) {
+for (const { page, after, standby = false, takeOver = false } of scenarios) {
   test(`the commands of ${page}`, { skip }, async (t) => {
-    const workplace = await openWorkplace({ takeOver });
+    const workplace = await openWorkplace({ standby, takeOver });
     t.after(() => workplace.stop());
     if (after !== undefined) await runPage(workplace, 'docs/start.md', after);
     await runPage(workplace, page);

@@ -34,8 +34,10 @@ export interface Workplace {
 const FOLDERS = ['/etc/understudy', '/var/lib/understudy', '/etc/dovecot', '/etc/systemd/system', '/srv'];
 const UNIT = '/etc/systemd/system/understudy.service';
 
-/** `takeOver`: with a standby that includes the same configuration, and a directory that binds the accounts to the server. */
-export async function openWorkplace(options: { takeOver?: boolean } = {}): Promise<Workplace> {
+/** `standby`: with a second server that includes the same configuration; `takeOver`: with a directory too that binds the accounts to the first. */
+export async function openWorkplace(
+  options: { standby?: boolean; takeOver?: boolean } = {},
+): Promise<Workplace> {
   const folder = temporaryDirectory('docs');
   for (const path of [...FOLDERS, '/bin', '/checkout', '/etc/dovecot/conf.d']) {
     mkdirSync(join(folder.path, path), { recursive: true });
@@ -53,16 +55,11 @@ export async function openWorkplace(options: { takeOver?: boolean } = {}): Promi
   const dovecot = await startDovecot({ ...server, mailRoot: join(folder.path, 'srv/mail') });
   let others: Others | undefined;
   try {
-    if (options.takeOver) {
-      const standby = await startDovecot(server);
-      others = { standby };
-      const accounts = dovecot.accounts;
-      const slapd = await startSlapd({
-        folder: join(folder.path, 'slapd'),
-        accounts,
-        mailHost: dovecot.address,
-      });
-      others = { standby, slapd };
+    if (options.standby || options.takeOver) others = { standby: await startDovecot(server) };
+    if (others && options.takeOver) {
+      const { accounts, address: mailHost } = dovecot;
+      const slapd = await startSlapd({ folder: join(folder.path, 'slapd'), accounts, mailHost });
+      others = { ...others, slapd };
     }
     await fillDovecot(dovecot, { messages: 300, seed: 'docs', approxBytes: 8_000 });
     symlinkSync(join(root, 'understudy'), join(folder.path, 'bin/understudy'));
@@ -73,8 +70,12 @@ export async function openWorkplace(options: { takeOver?: boolean } = {}): Promi
       ? `if [ "$1" = reload ]; then /usr/bin/doveadm -c ${others.standby.configFile} reload; fi; `
       : '';
     command('doveadm', `${standbyToo}exec /usr/bin/doveadm -c ${dovecot.configFile} "$@"`);
-    // The mail server is this machine.
+    // The mail servers are this machine.
     command('scp', 'exec cp "$1" "$(echo "$2" | cut -d: -f2-)"');
+    if (others) {
+      const doveadm = `doveadm() { /usr/bin/doveadm -c ${others.standby.configFile} "$@"; }`;
+      command('ssh', `[ "$1" = root@${others.standby.address} ] || exit 255\nshift\n${doveadm}\neval "$*"`);
+    }
     const ports = [Number(await freePort('127.0.0.1')), Number(await freePort('127.0.0.1'))] as const;
     return new RealWorkplace(folder, dovecot, others, ports);
   } catch (error) {
@@ -165,7 +166,7 @@ class RealWorkplace implements Workplace {
     try {
       await this.#stopService();
       // The front door outlives the service.
-      if (this.#others) await this.run('cd /etc/understudy && understudy proxy mail --stop');
+      if (this.#others?.slapd) await this.run('cd /etc/understudy && understudy proxy mail --stop');
     } finally {
       await this.#others?.slapd?.stop();
       await this.#others?.standby.stop();
