@@ -79,28 +79,67 @@ test('a door without a memory leads to the server that took over', async (t) => 
   assert.equal(await leadsTo(port), 'b');
 });
 
-test('a door without a memory holds clients while a plan has not ended, but not for a plan of some accounts', async (t) => {
-  for (const accounts of [undefined, ['anna']]) {
-    const { config, port, start, plans } = await place(t);
-    await plans((journal) =>
-      journal
-        .append('plan', 'p', {
-          e: 'begin',
-          kind: 'failover',
-          pair: PAIR,
-          sentence: 'x',
-          parameters: { from: 'a', to: 'b', ...(accounts === undefined ? {} : { accounts }) },
-          by: 'x',
-          forced: false,
-          findings: [],
-          steps: [],
-        })
-        .then(() => {}),
-    );
-    await start();
-    assert.equal(await leadsTo(port), accounts === undefined ? undefined : 'a');
-    assert.equal((await statsOf(config)).state.mode, accounts === undefined ? 'hold' : 'open');
+/** A plan whose process was killed in the middle: `steps` of it, of which the first `begun` were begun. */
+async function leave(
+  journal: ControlJournal,
+  kind: string,
+  steps: readonly string[],
+  { begun, accounts }: { begun: number; accounts?: readonly string[] },
+): Promise<void> {
+  await journal.append('plan', 'p', {
+    e: 'begin',
+    kind,
+    pair: PAIR,
+    sentence: 'x',
+    parameters: { from: 'a', to: 'b', ...(accounts === undefined ? {} : { accounts }) },
+    by: 'x',
+    forced: false,
+    findings: [],
+    steps: steps.map((name) => ({ name, sentence: name })),
+  });
+  for (const step of steps.slice(0, begun)) {
+    await journal.append('plan', 'p', { e: 'intent', direction: 'forward', step });
   }
+}
+
+const FAILOVER = ['assess', 'close-door', 'unbind'];
+const SWITCHOVER = ['assess', 'prepare', 'hold'];
+
+for (const [what, kind, steps, more] of [
+  ['a failover that has begun to close it', 'failover', FAILOVER, { begun: 2 }],
+  ['a switchover that has begun to hold people', 'switchover', SWITCHOVER, { begun: 3 }],
+] as const) {
+  test(`a door without a memory holds clients after ${what} and has not ended`, async (t) => {
+    const { config, port, start, plans } = await place(t);
+    await plans((journal) => leave(journal, kind, steps, more));
+    await start();
+    assert.equal(await leadsTo(port), undefined);
+    assert.equal((await statsOf(config)).state.mode, 'hold');
+  });
+}
+
+for (const [what, kind, steps, more] of [
+  ['a failover of some accounts', 'failover', FAILOVER, { begun: 3, accounts: ['anna'] }],
+  ['a switchover that prepares, for nobody was moved yet', 'switchover', SWITCHOVER, { begun: 2 }],
+] as const) {
+  test(`a door without a memory stays open beside ${what}`, async (t) => {
+    const { config, port, start, plans } = await place(t);
+    await plans((journal) => leave(journal, kind, steps, more));
+    await start();
+    assert.equal(await leadsTo(port), 'a');
+    assert.equal((await statsOf(config)).state.mode, 'open');
+  });
+}
+
+test('a door without a memory is open when what a plan did has been taken back, also before it says so', async (t) => {
+  const { port, start, plans } = await place(t);
+  await plans(async (journal) => {
+    await leave(journal, 'switchover', SWITCHOVER, { begun: 3 });
+    await journal.append('plan', 'p', { e: 'run', direction: 'back', by: 'x' });
+    await journal.append('plan', 'p', { e: 'outcome', direction: 'forward', step: 'hold', result: 'undone' });
+  });
+  await start();
+  assert.equal(await leadsTo(port), 'a');
 });
 
 test('a door whose log is on a full disk serves on, and closes', {

@@ -45,17 +45,13 @@ export const proxy: OwnCommand = {
 async function whoActs(adapters: Adapters, config: Config, pair: string) {
   const { actingServer } = await import('../../control/index.ts');
   const { plansIn } = await import('../../plans/index.ts');
+  const { hasTakenOff } = await import('../../plans/mail/index.ts');
   const control = await adapters.readControl(config);
   try {
     const plans = plansIn(control, () => false).filter((plan) => plan.pair === pair);
     return {
       server: actingServer(config, control, pair),
-      // A plan of some accounts leaves the front door as it is.
-      isMoving: plans.some(
-        ({ state, parameters }) =>
-          (state === 'interrupted' || state === 'failed') &&
-          (parameters as { readonly accounts?: unknown }).accounts === undefined,
-      ),
+      isMoving: plans.some(hasTakenOff),
     };
   } finally {
     await control.close();

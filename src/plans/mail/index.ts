@@ -9,3 +9,4 @@ export type * from './ports.ts';
 export type { TakeOverReport } from './report.ts';
 export { hasStandbyAtWork } from './standby-at-work.ts';
 export { isStuck } from './stuck.ts';
+export { hasTakenOff } from './taken-off.ts';

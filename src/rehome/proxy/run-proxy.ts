@@ -26,7 +26,7 @@ export interface RunProxyOptions {
   /** Ends it: clients are drained, then cut. What it remembers stays. */
   readonly signal: AbortSignal;
   /**
-   * Which server has the pair's accounts, and whether a plan that has not ended is about to change that. Asked where no state was
+   * Which server has the pair's accounts, and whether a plan that has not ended may have taken people off it. Asked where no state was
    * written down. Default: the live server of the configuration.
    */
   readonly whoActs?: () => Promise<{ readonly server: string; readonly isMoving: boolean }>;
@@ -36,7 +36,7 @@ export interface RunProxyOptions {
 
 /**
  * Runs until the signal or a `stop`. Begins in the state that was last written down; where there is none open to the server that
- * acts, or held while a plan moves the accounts. A state that names a server which is not configured any more begins held.
+ * acts, or held where a plan has begun to move people. A state that names a server which is not configured any more begins held.
  *
  * @throws REHOME_NO_PROXY, REHOME_PROXY_RUNNING, REHOME_STATE_DAMAGED, REHOME_PORT_IN_USE, REHOME_PORT_DENIED,
  * REHOME_ADDRESS_ABSENT, REHOME_LISTEN_FAILED, CONFIG_UNKNOWN_PAIR, and what `whoActs` throws
