@@ -13,7 +13,9 @@ import {
 import { systemClock } from '../../src/lib/index.ts';
 import type { StepIo } from '../../src/plans/index.ts';
 import { recall, remember, type TakeOver } from '../../src/plans/mail/context.ts';
-import { rebind, unbind } from '../../src/plans/mail/steps/bindings.ts';
+import { bindBack, rebind, unbind } from '../../src/plans/mail/steps/bindings.ts';
+import { hold } from '../../src/plans/mail/steps/switchover.ts';
+import type { DoorState, Rehome } from '../../src/rehome/index.ts';
 import { requirePackages } from '../lab/packages.ts';
 import { PEOPLE, type Slapd, type SlapdOptions, startSlapd } from './slapd.ts';
 
@@ -21,6 +23,9 @@ const skip = requirePackages(['slapd', 'ldap-utils', 'openssl']) ?? false;
 const FROM = 'mail-a.example.org';
 const TO = 'mail-b.example.org';
 const READ_ONLY = `access to dn.base="uid=u00003,${PEOPLE}" by * read`;
+
+/** Entries with this description cannot be written, from one moment to the next. */
+const FROZEN = `access to dn.subtree="${PEOPLE}" filter=(description=frozen) by * read`;
 
 class World {
   readonly slapd: Slapd;
@@ -60,6 +65,14 @@ class World {
     };
   }
 
+  freeze(...accounts: readonly string[]): void {
+    for (const account of accounts) this.slapd.set(account, ['frozen'], 'description');
+  }
+
+  melt(...accounts: readonly string[]): void {
+    for (const account of accounts) this.slapd.set(account, [], 'description');
+  }
+
   get problems() {
     return recall(this.io, 'problems')?.map(({ step, account, code }) => [step, account, code]) ?? [];
   }
@@ -90,6 +103,62 @@ test('a directory that takes nothing at all fails the step, so that it can be do
   const { context, io, slapd } = await World.start(t, { database: 'readonly on' });
   await assert.rejects(async () => unbind.run(context, io), { code: 'DIRECTORY_READ_ONLY' });
   assert.deepEqual(slapd.read('u00004'), [FROM]);
+});
+
+const FEW = ['u00002', 'u00007'];
+const named = (error: { code?: string; details?: { accounts?: readonly string[] } }) => {
+  assert.equal(error.code, 'TAKEOVER_DIRECTORY_INCOMPLETE');
+  assert.deepEqual(error.details?.accounts, FEW);
+  return true;
+};
+
+test('who cannot be bound again when people are given their server back is told, and keeps nobody at the door', {
+  skip,
+}, async (t) => {
+  const world = await World.start(t, { access: FROZEN });
+  const { slapd, io } = world;
+  const led: DoorState[] = [];
+  const door: Partial<Rehome> = {
+    holds: true,
+    undo: async (state) => {
+      led.push(state);
+      return { clientsMoved: 0, clientsCut: 0, elapsedMs: 0 };
+    },
+  };
+  const context = { ...world.context, rehomes: [door as Rehome] };
+  await unbind.run(context, io);
+  world.freeze(...FEW);
+  await assert.rejects(async () => hold.undo?.(context, io), named);
+  assert.deepEqual([slapd.read('u00003'), slapd.read('u00007')], [[FROM], []]);
+  assert.deepEqual(led, [{ mode: 'open', server: 'mail-a' }]);
+  world.melt(...FEW);
+  await hold.undo?.(context, io);
+  assert.deepEqual(slapd.read('u00007'), [FROM]);
+});
+
+test('who cannot be taken off the new server on the way back is told, so that nobody seems held who is not', {
+  skip,
+}, async (t) => {
+  const world = await World.start(t, { access: FROZEN });
+  const { slapd, context, io } = world;
+  await unbind.run(context, io);
+  await rebind.run(context, io);
+  world.freeze(...FEW);
+  await assert.rejects(bindBack(context, io, ['bound', 'unbound'], 'unbound'), named);
+  assert.deepEqual([slapd.read('u00003'), slapd.read('u00007')], [[], [TO]]);
+  world.melt(...FEW);
+  assert.equal(await bindBack(context, io, ['bound', 'unbound'], 'unbound'), 20);
+  assert.deepEqual(slapd.read('u00007'), []);
+});
+
+test('what somebody else has written meanwhile stays when all is bound again, and fails nothing', {
+  skip,
+}, async (t) => {
+  const { slapd, context, io } = await World.start(t);
+  await unbind.run(context, io);
+  slapd.set('u00005', ['mail-c.example.org']);
+  assert.equal(await bindBack(context, io, ['unbound', 'bound']), 19);
+  assert.deepEqual([slapd.read('u00004'), slapd.read('u00005')], [[FROM], ['mail-c.example.org']]);
 });
 
 test('a host with a spare space, which a directory finds as well, leaves nobody bound to both', {

@@ -120,7 +120,10 @@ function changeOf(context: TakeOver, binding: Binding, to: Stage): Rebinding {
   return { account, dn, from: values, to: valuesAt(context, binding, to) };
 }
 
-/** Brings every entry that stands at one of `stages` back to `to`; what somebody else wrote meanwhile stays and is told. */
+/**
+ * Brings every entry that stands at one of `stages` back to `to`; what somebody else wrote meanwhile stays and is told.
+ * @throws TAKEOVER_DIRECTORY_INCOMPLETE when an entry could not be changed at its stage, all others being done
+ */
 export async function bindBack(
   context: TakeOver,
   io: StepIo,
@@ -132,6 +135,8 @@ export async function bindBack(
   if (directory === undefined || bindings === undefined) return 0;
   let rest: readonly Binding[] = bindings;
   let outcomes: readonly RebindOutcome[] = [];
+  // Of every stage: an entry that could not be changed at its own stands at none of the later ones, which looks as if somebody else had changed it.
+  const failed = new Map<string, RebindOutcome>();
   for (const stage of stages) {
     outcomes = await directory.rebind(
       rest.map((binding) => ({
@@ -142,12 +147,16 @@ export async function bindBack(
       })),
       { signal: io.signal, progress: io.progress },
     );
+    for (const outcome of outcomes) {
+      if (outcome.result === 'failed') failed.set(outcome.dn, outcome);
+      // One whose change went through although its answer was lost.
+      else if (!isOpen(outcome)) failed.delete(outcome.dn);
+    }
     const open = new Set(outcomes.filter(isOpen).map(({ dn }) => dn));
     rest = rest.filter(({ dn }) => open.has(dn));
     if (rest.length === 0) return bindings.length;
   }
-  const failed = outcomes.filter(({ result }) => result === 'failed');
-  if (failed.length > 0) throw incomplete(failed);
+  if (failed.size > 0) throw incomplete([...failed.values()]);
   for (const { account, found } of outcomes.filter(isOpen).slice(0, 20)) {
     io.note(`${account} is left as somebody else has set it: ${found?.join(', ') ?? 'unknown'}`);
   }

@@ -107,8 +107,12 @@ export const hold: PlanStep<TakeOver> = {
   },
   async undo(context, io) {
     const { rehomes, move } = context;
-    await bindBack(context, io, ['unbound', 'bound']);
-    await undoDoors(rehomes, { mode: 'open', server: move.from }, io);
+    try {
+      await bindBack(context, io, ['unbound', 'bound']);
+    } finally {
+      // Nobody was moved: a directory that does not take all of it keeps nobody waiting who comes by the front door.
+      await undoDoors(rehomes, { mode: 'open', server: move.from }, io);
+    }
   },
 };
 
