@@ -3,7 +3,7 @@
  * whoever has the control journal.
  */
 import type { ControlJournal, ControlView } from '../control/index.ts';
-import type { Log } from '../lib/index.ts';
+import { crashPoint, type Log } from '../lib/index.ts';
 import {
   type PlanCaller,
   PlanEngine,
@@ -109,8 +109,8 @@ export async function openPlans(parts: CoreParts, core: Core, host?: PlanHost): 
 }
 
 /**
- * Goes on with every plan whose process ended in the middle, but for those that somebody has stopped; resolves when none runs any more. Their
- * outcomes are in their records.
+ * Goes on with every plan whose process ended in the middle, but for those that somebody has stopped; where that was after the failure of a switchover
+ * and before it was taken back, it is taken back. Resolves when none runs any more. Their outcomes are in their records.
  */
 export async function resumeInterrupted(plans: OpenPlans, log: Log): Promise<void> {
   const { engine } = plans;
@@ -118,11 +118,13 @@ export async function resumeInterrupted(plans: OpenPlans, log: Log): Promise<voi
   await Promise.all(
     engine
       .list()
-      .filter(({ state, stopped }) => state === 'interrupted' && stopped === undefined)
-      .map(async ({ id }) => {
+      .filter((plan) => (plan.state === 'interrupted' && plan.stopped === undefined) || isStuck(plan))
+      .map(async (plan) => {
+        const { id } = plan;
         try {
           const options = { signal: new AbortController().signal, progress: () => {} };
-          await orGivenBack(engine, engine.resume(id, caller, options), caller, options);
+          const run = isStuck(plan) ? { plan, resumed: true } : engine.resume(id, caller, options);
+          await orGivenBack(engine, run, caller, options);
         } catch (error) {
           log.error({ plan: id, err: error }, 'an interrupted plan could not be gone on with');
         }
@@ -134,13 +136,14 @@ export async function resumeInterrupted(plans: OpenPlans, log: Log): Promise<voi
 /** People may be waiting at the front door: a switchover that cannot go on gives them their server back. */
 async function orGivenBack(
   engine: PlanEngine,
-  run: Promise<PlanResult>,
+  run: PlanResult | Promise<PlanResult>,
   { by }: Pick<PlanCaller, 'by'>,
   options: PlanOptions,
 ): Promise<PlanResult> {
   const result = await run;
   const { id, problem } = result.plan;
   if (!isStuck(result.plan) || options.signal.aborted) return result;
+  crashPoint('plan.given-back.before');
   const reason = `could not be completed: ${problem?.message ?? ''}`;
   const { plan } = await engine.rollback(id, { by, reason }, options);
   return { plan, resumed: result.resumed };
