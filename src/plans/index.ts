@@ -8,7 +8,7 @@ export {
 } from './engine.ts';
 export { planErrors } from './errors.ts';
 export type * from './readiness/index.ts';
-export { planIn, plansIn } from './record.ts';
+export { memoryIn, planIn, plansIn } from './record.ts';
 export {
   type AnyPlanDefinition,
   type PlanDefinition,

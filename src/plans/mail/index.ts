@@ -1,5 +1,5 @@
 /** Plans that move the accounts of a pair of mail servers: failover and switchover. */
-export { type TakeOverParameters, takeOverParameters } from './context.ts';
+export { type Memory, type TakeOverParameters, takeOverParameters } from './context.ts';
 export { failoverPlan, switchoverPlan } from './definitions.ts';
 export { takeOverErrors } from './errors.ts';
 export { type Loss, lossOf } from './loss.ts';

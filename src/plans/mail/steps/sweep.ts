@@ -24,7 +24,8 @@ export const sweepBehind: PlanStep<TakeOver> = {
   async run(context, io) {
     const at = recall(io, 'at') ?? (await momentOf(context));
     const { late, report } = await sweep(context, io, at.lsn, { pass: 'sweep-pass', carry: 'sweep' });
-    if (late.length > 0) await remember(io, 'unswept', late);
+    // Also that there is none any more: an earlier run of this step may have been killed after it had said who.
+    if (late.length > 0 || recall(io, 'unswept') !== undefined) await remember(io, 'unswept', late);
     await remember(io, 'stragglers', report as unknown as JsonValue);
     return summaryOf(report);
   },
