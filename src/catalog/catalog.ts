@@ -519,6 +519,15 @@ export class Catalog {
     )[0];
   }
 
+  /** When the account had been looked at to its end for the first time: its subscriptions are journaled then, after all its mail. */
+  firstWholeLook(account: string): Commit | undefined {
+    const row = this.#get(
+      `SELECT min(from_lsn) AS lsn FROM subscription WHERE account_id = (SELECT id FROM account WHERE name = ?)`,
+      [account],
+    );
+    return typeof row?.lsn === 'number' ? this.commitAtOrAfter(row.lsn as Lsn) : undefined;
+  }
+
   /** The checkpoint with this label (the newest, should there be several). */
   checkpointByLabel(label: string): CheckpointRow | undefined {
     return this.#checkpointRows('WHERE k.label = :label', { label }).at(-1);
@@ -583,9 +592,9 @@ export class Catalog {
     return this.commitAtOrBefore(lsn)?.time;
   }
 
-  /** The commit that an operator's `T` means; `nowMs` is wall time. Errors: see `resolve-at.ts`. */
-  resolveAt(spec: string, nowMs: number): Lsn {
-    return resolveAt(this, spec, nowMs);
+  /** The commit that an operator's `T` means, of `account` where only that is meant; `nowMs` is wall time. Errors: see `resolve-at.ts`. */
+  resolveAt(spec: string, nowMs: number, account?: string): Lsn {
+    return resolveAt(this, spec, nowMs, account);
   }
 
   /** How many messages were removed when and where, newest first: one row per commit and mailbox. */

@@ -101,6 +101,34 @@ test('a moment of the first pass is refused: half of the server is no state of i
   assert.equal(asked(after), after);
 });
 
+test('a moment of the first pass is one of an account that had been looked at to its end', (t) => {
+  const catalog = temporaryCatalog(t);
+  const list = new EntryList();
+  const asked = (spec: string, account?: string) => {
+    try {
+      return catalog.resolveAt(spec, now, account);
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+  const half = list.step({ t: 'account', account: 'bob' }, mailboxRecord(1, 'bob', 'INBOX'));
+  const looked = list.step({ t: 'subscriptions', account: 'bob', names: [] });
+  const later = list.step(mailboxRecord(2, 'amy', 'INBOX'));
+  catalog.apply(list.take());
+  const second = (n: number) => `2026-01-01T00:00:0${n}Z`;
+  const refused = 'CATALOG_AT_BEFORE_FIRST';
+  assert.deepEqual([asked(second(1), 'bob'), asked(`lsn:${half}`, 'bob')], [refused, half]);
+  assert.deepEqual([asked(second(2), 'bob'), asked(second(3), 'bob')], [looked, later]);
+  assert.deepEqual(
+    [asked(second(3), 'amy'), asked(second(3)), asked(`lsn:${later}`)],
+    Array(3).fill(refused),
+  );
+  assert.throws(() => catalog.resolveAt(second(1), now, 'bob'), { remedy: new RegExp(`lsn:${looked} `) });
+  const pass = list.step({ t: 'checkpoint', cause: 'pass' });
+  catalog.apply(list.take());
+  assert.deepEqual([asked(second(2), 'bob'), asked(second(2)), asked(second(4))], [looked, refused, pass]);
+});
+
 test('bisection finds the same commit as a look at all of them', (t) => {
   const catalog = temporaryCatalog(t);
   fc.assert(

@@ -2,9 +2,8 @@
 
 import type { Lsn } from '../journal/index.ts';
 import { nearest } from '../lib/index.ts';
-import type { Catalog } from './catalog.ts';
+import type { Catalog, Commit } from './catalog.ts';
 import { catalogErrors } from './errors.ts';
-import type { CheckpointRow } from './types.ts';
 
 /** What a spec says, before any catalog is asked. */
 export type AtSpec =
@@ -65,10 +64,11 @@ function rfc3339Ms(text: string): number | undefined {
 /**
  * The commit that a spec means: the last one at or before that time or LSN, once a first pass has ended: in the middle of it the
  * replica has one half of the server, and looks as if the other had not been there. The state before a burst is one to go back to at
- * any time. Errors: CATALOG_AT_INVALID, CATALOG_AT_BEFORE_FIRST (names the first checkpoint), CATALOG_AT_IN_FUTURE,
- * CATALOG_LABEL_UNKNOWN (nearest label).
+ * any time. Where one `account` is meant, it is whole from the end of its own first look on, and at an LSN that is given exactly it is
+ * taken as it is: so do the hints that name one. Errors: CATALOG_AT_INVALID, CATALOG_AT_BEFORE_FIRST (names the first point that is
+ * whole), CATALOG_AT_IN_FUTURE, CATALOG_LABEL_UNKNOWN (nearest label).
  */
-export function resolveAt(catalog: Catalog, spec: string, nowMs: number): Lsn {
+export function resolveAt(catalog: Catalog, spec: string, nowMs: number, account?: string): Lsn {
   const at = parseAt(spec, nowMs);
   if (at.kind === 'label') {
     const found = catalog.checkpointByLabel(at.label);
@@ -89,28 +89,37 @@ export function resolveAt(catalog: Catalog, spec: string, nowMs: number): Lsn {
     );
   }
   const found = at.kind === 'lsn' ? catalog.commitAtOrBefore(at.lsn as Lsn) : catalog.commitAtTime(at.timeMs);
-  const first = catalog.firstWholeCheckpoint();
-  const isWhole = found && first && found.lsn >= first.lsn;
-  if (!found || (!isWhole && !catalog.checkpoints().some(({ lsn }) => lsn === found.lsn))) {
-    throw beforeFirst(at.kind === 'lsn' ? `lsn:${at.lsn}` : iso(at.timeMs), first);
+  const first = firstWhole(catalog, account);
+  if (found && first && found.lsn >= first.lsn) return found.lsn;
+  const isExact =
+    at.kind === 'lsn' && account !== undefined && found && catalog.account(account, found.lsn) !== undefined;
+  if (!found || (!isExact && !catalog.checkpoints().some(({ lsn }) => lsn === found.lsn))) {
+    throw beforeFirst(at.kind === 'lsn' ? `lsn:${at.lsn}` : iso(at.timeMs), first, account);
   }
   return found.lsn;
 }
 
-function beforeFirst(asked: string, first: CheckpointRow | undefined): Error {
+/** The first point at which the server, or this account of it, was known as a whole. */
+function firstWhole(catalog: Catalog, account: string | undefined): Commit | undefined {
+  const server = catalog.firstWholeCheckpoint();
+  const own = account === undefined ? undefined : catalog.firstWholeLook(account);
+  return own && (!server || own.lsn < server.lsn) ? own : server;
+}
+
+function beforeFirst(asked: string, first: Commit | undefined, account: string | undefined): Error {
+  const what = account === undefined ? 'the first checkpoint' : `the first whole look at ${account}`;
   if (!first) {
+    const under = account === undefined ? 'the first pass over the server' : 'it';
     return catalogErrors.make(
       'CATALOG_AT_BEFORE_FIRST',
-      `${asked} is before the first checkpoint: the first pass over the server has not ended yet`,
+      `${asked} is before ${what}: ${under} has not ended yet`,
       { remedy: 'Leave the time out, or wait until `understudy status` says that the first pass is done' },
     );
   }
   const place = `lsn:${first.lsn} at ${iso(first.time)}`;
-  return catalogErrors.make(
-    'CATALOG_AT_BEFORE_FIRST',
-    `${asked} is before the first checkpoint, which is ${place}`,
-    { remedy: `Choose ${place} or a later time` },
-  );
+  return catalogErrors.make('CATALOG_AT_BEFORE_FIRST', `${asked} is before ${what}, which is ${place}`, {
+    remedy: `Choose ${place} or a later time`,
+  });
 }
 
 function unknownLabel(catalog: Catalog, label: string): Error {

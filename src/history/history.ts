@@ -90,7 +90,8 @@ export function history(
   options: { readonly clock: Clock },
 ): HistoryResult {
   const { catalog } = reader;
-  const at = query.at === undefined ? undefined : catalog.resolveAt(query.at, options.clock.wallMs());
+  const at =
+    query.at === undefined ? undefined : catalog.resolveAt(query.at, options.clock.wallMs(), query.account);
   const commit = at === undefined ? catalog.lastCommit() : catalog.commitAtOrBefore(at);
   const point = commit ? { at: commit } : {};
   if (query.search !== undefined) return { ...point, ...search(reader, query, query.search, at) };

@@ -149,7 +149,10 @@ export const restore = defineOperation({
     `${input.dryRun ? 'tried out to restore' : 'restored'} ${input.uid === undefined ? '' : `UID ${input.uid} of `}${input.mailbox ?? 'all mailboxes'} of ${input.account ?? 'all accounts'} to ${placeOf(input)} as of ${input.at ?? 'now'}`,
   outcome: (output) => (output.problems.length > 0 ? 'partial' : 'done'),
   async handler(core, input, context) {
-    const at = input.at === undefined ? {} : { at: (await resolveAt(core, input.server, input.at)).lsn };
+    const at =
+      input.at === undefined
+        ? {}
+        : { at: (await resolveAt(core, input.server, input.at, input.account)).lsn };
     const { server, to, account, mailbox, dryRun } = input;
     const asked = {
       ...at,

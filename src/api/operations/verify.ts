@@ -71,7 +71,8 @@ export const verify = defineOperation({
     output.differenceCount > 0 ? 'differs' : output.problems.length > 0 ? 'partial' : 'done',
   async handler(core, input, context) {
     serverNamed(core.config, input.server);
-    const moment = input.at === undefined ? undefined : await resolveAt(core, input.server, input.at);
+    const moment =
+      input.at === undefined ? undefined : await resolveAt(core, input.server, input.at, input.account);
     const request: VerifyRequest = {
       bodies: input.sample === undefined ? 'all' : { sample: input.sample },
       ...(moment === undefined ? {} : { at: moment.lsn }),

@@ -65,7 +65,9 @@ export async function exportAccount(
   const { catalog } = reader;
   const { account } = request;
   const asked =
-    request.at === undefined ? catalog.appliedLsn : catalog.resolveAt(request.at, options.clock.wallMs());
+    request.at === undefined
+      ? catalog.appliedLsn
+      : catalog.resolveAt(request.at, options.clock.wallMs(), account);
   requireAccount(catalog, account, asked);
   const commit = catalog.commitAtOrBefore(asked) as { lsn: Lsn; time: number };
   const at = commit.lsn;

@@ -363,10 +363,13 @@ class AccountFollow {
     return reasons;
   }
 
+  /** Also the first time, when there are none: after all mail, it says that the account was looked at to its end. */
   #subscriptionChange(names: readonly string[]): StepRecord[] {
-    const known = this.#context.deps.vault.catalog.subscriptions(this.#account);
+    const { catalog } = this.#context.deps.vault;
+    const known = catalog.subscriptions(this.#account);
     const same = known.length === names.length && names.every((name, index) => name === known[index]);
-    return same ? [] : [{ t: 'subscriptions', account: this.#account, names }];
+    const isFirst = known.length === 0 && catalog.firstWholeLook(this.#account) === undefined;
+    return same && !isFirst ? [] : [{ t: 'subscriptions', account: this.#account, names }];
   }
 
   #mayHaveChanged({ id, listed, known }: FollowedMailbox): boolean {
