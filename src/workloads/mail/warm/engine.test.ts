@@ -11,6 +11,7 @@ import type { Lsn } from '../../../journal/index.ts';
 import { silentLog, systemClock } from '../../../lib/index.ts';
 import type { BringUpReport, BringUpRequest } from '../standby/index.ts';
 import { startWarm, type WarmDeps } from './engine.ts';
+import { heldBursts, type WarmPlace } from './held.ts';
 import { WarmMemory } from './memory.ts';
 
 const WITHIN_MS = 5_000;
@@ -27,6 +28,15 @@ class World {
   readonly compared: (BringUpRequest & { readonly accounts: readonly string[] })[] = [];
   /** From where the journal was read. */
   readonly read: number[] = [];
+  /** Accounts in which the journal marks a burst, by the commit before it. */
+  readonly bursts: {
+    readonly account: string;
+    readonly lsn: Lsn;
+    readonly time: number;
+    readonly cause: 'burst';
+  }[] = [];
+  /** Accounts that lost all of their mail since any burst of theirs. */
+  readonly emptied = new Set<string>();
   /** How a comparison of an account fails, by its code. */
   readonly failing = new Map<string, string>();
   compareMs = 1;
@@ -52,10 +62,23 @@ class World {
     return this.lsn;
   }
 
+  /** A burst of removals, as the journal marks it. */
+  burst(account: string): Lsn {
+    const at = this.lsn;
+    this.bursts.push({ account, lsn: at, time: Date.now(), cause: 'burst' });
+    this.#entries.push({ lsn: at + 1, record: { t: 'checkpoint', cause: 'burst', account } });
+    this.change(account);
+    return at;
+  }
+
   start() {
     const engine = startWarm(this.deps());
     this.#t.after(() => engine.stop());
     return engine;
+  }
+
+  place(): WarmPlace {
+    return this.deps();
   }
 
   deps(): WarmDeps {
@@ -67,11 +90,17 @@ class World {
       },
       accountNames: () => this.accounts,
       account: (account: string) => ({ account }),
-      checkpoints: () => [],
+      checkpoints: () => this.bursts,
       mailboxByName: () => undefined,
       lastCommit: () => ({ lsn: this.lsn, time: Date.now() }),
       commitAtOrAfter: (lsn: Lsn) => (lsn <= this.lsn ? { lsn, time: Date.now() } : undefined),
-      mailboxes: (account: string) => [{ complete: !this.incomplete.has(account) }],
+      mailboxes: (account: string) => [
+        { id: this.accounts.indexOf(account) + 1, complete: !this.incomplete.has(account) },
+      ],
+      *iterateMessages(id: number, at?: Lsn) {
+        if (at === undefined && world.emptied.has(world.accounts[id - 1] ?? '')) return;
+        for (let bodyLsn = 1; bodyLsn <= 200; bodyLsn += 1) yield { bodyLsn };
+      },
       accountOfMailbox: (id: number) => this.accounts[id - 1],
     };
     const reader = {
@@ -88,7 +117,14 @@ class World {
     };
     const config = {
       host: '127.0.0.1',
-      imap: { port: 1, security: 'none', timeout: 1_000, insecureSkipVerify: false },
+      imap: {
+        port: 1,
+        security: 'none',
+        timeout: 1_000,
+        insecureSkipVerify: false,
+        masterUser: 'm',
+        masterSecret: { reveal: () => 'x' },
+      },
       shadow: { connections: 4, keepWarm: 0 },
     };
     return {
@@ -169,7 +205,81 @@ describe('a warm standby', () => {
     });
   }
 
-  it('remembers the first comparison as under way while an account is left out, and compares that one again', async (t) => {
+  it('forgets a burst that lost nothing, also while another account fails for weeks', async (t) => {
+    const world = new World(t, ['a', 'b', 'c']);
+    const engine = world.start();
+    await engine.caughtUp(world.lsn, soon());
+    world.failing.set('b', 'MAIL_COMMAND_REFUSED');
+    world.change('b');
+    while (engine.status().problems.length === 0) await delay(20);
+    // Moved to Trash; when that is over, Trash is purged.
+    const at = world.burst('c');
+    while (world.reached('c') <= at) await delay(20);
+    await delay(1_200);
+    world.emptied.add('c');
+    await engine.caughtUp(world.change('c'), soon());
+    assert.deepEqual(await heldBursts(world.place()), [], 'by a takeover');
+    await engine.stop();
+    assert.deepEqual(await heldBursts(world.place()), [], 'by a takeover while nothing keeps it warm');
+
+    world.compared.length = 0;
+    world.read.length = 0;
+    const again = world.start();
+    await again.caughtUp(world.change('a'), soon());
+    assert.deepEqual(again.status().held, []);
+    assert.equal(again.status().problems[0]?.account, 'b', 'who was left out is tried again');
+    assert.ok(
+      world.read.every((since) => since > at),
+      `the journal was read from ${world.read}`,
+    );
+    assert.deepEqual(
+      world.compared.flatMap(({ accounts, since }) => (since === undefined ? accounts : [])),
+      ['b'],
+      'it alone is compared as a whole',
+    );
+    world.failing.clear();
+    while (again.status().problems.length > 0) await delay(20);
+    assert.equal(world.reached('b'), world.lsn);
+  });
+
+  it('asks the standby about bursts of an account that was never compared, and of no other that fails', async (t) => {
+    const world = new World(t, ['a', 'b', 'c']);
+    world.burst('b');
+    world.emptied.add('b');
+    const remember = (filled: boolean) => {
+      const memory = WarmMemory.open(world.memoryFile, { journalId: 'j', target: 'mail-b 127.0.0.1:1' });
+      memory.applied(world.lsn, [{ account: 'b', filled }]);
+      memory.close();
+    };
+    remember(true);
+    assert.deepEqual(await heldBursts(world.place()), []);
+    remember(false);
+    // Nobody listens there.
+    await assert.rejects(heldBursts(world.place()), { code: 'MAIL_UNREACHABLE' });
+  });
+
+  it('does not hold a burst again that lost nothing, where the standby fails before it arrived', async (t) => {
+    const world = new World(t, ['a', 'c']);
+    const engine = world.start();
+    await engine.caughtUp(world.lsn, soon());
+    await delay(1_200);
+    for (const account of world.accounts) world.failing.set(account, 'MAIL_UNREACHABLE');
+    world.change('a');
+    const at = world.burst('c');
+    while (engine.status().phase !== 'stalled') await delay(20);
+    // Decided, and on its way.
+    await delay(3_500);
+    world.emptied.add('c');
+    assert.deepEqual(await heldBursts(world.place()), []);
+    await engine.stop();
+    world.failing.clear();
+    const again = world.start();
+    await again.caughtUp(world.change('c'), soon());
+    assert.deepEqual(again.status().held, []);
+    assert.ok(world.reached('c') > at);
+  });
+
+  it('compares an account again at the next start that the first comparison left out, and nobody else', async (t) => {
     const world = new World(t, ['a', 'b', 'c']);
     world.failing.set('b', 'MAIL_COMMAND_REFUSED');
     const engine = world.start();
@@ -230,7 +340,7 @@ describe('a warm standby', () => {
     memory.applied(world.lsn);
     for (const account of world.accounts) {
       memory.hold(held(account));
-      memory.release(account);
+      memory.release(account, 1 as Lsn);
     }
     memory.close();
     const engine = world.start();

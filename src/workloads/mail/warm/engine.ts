@@ -10,12 +10,13 @@
  *     any of them ──the standby does not serve──► stalled ──it serves again──► the one before
  *
  * An account that fails, or that the journal does not hold as a whole, is tried again by itself; the others do not wait for it, nor does who waits
- * for them.
+ * for them, nor what is remembered of them.
  *
  * A burst of removals holds its account: everything up to the state just before goes to the standby, nothing after. The hold
  * ends when the operator accepts it, or when what was removed is not lost any more (moved, or brought back). Where nothing is remembered, an
  * account in which the journal marks bursts is held where the standby serves still what one of them took.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { CheckpointRow } from '../../../catalog/index.ts';
 import type { Lsn, MailboxId } from '../../../journal/index.ts';
 import { hasCode, messageOf, reviveError, UnderstudyError } from '../../../lib/index.ts';
@@ -49,7 +50,7 @@ import {
 import { applyDifference } from './difference.ts';
 import { warmErrors } from './errors.ts';
 import { memoryKey } from './held.ts';
-import { WarmMemory } from './memory.ts';
+import { type AccountApart, WarmMemory } from './memory.ts';
 import { burstNotPassed, burstsByAccount } from './not-passed.ts';
 import type { HeldBurst, WarmEngine, WarmMetrics, WarmStatus } from './types.ts';
 import { StandbyWatch } from './watch.ts';
@@ -182,6 +183,7 @@ class Engine implements WarmEngine {
   #phase: 'starting' | 'following' = 'starting';
   #readLsn: Lsn;
   #rememberedLsn: Lsn | undefined;
+  #rememberedApart: readonly AccountApart[] = [];
   #trouble: Trouble | undefined;
   #tidiedAtMs: number;
   #heardAtMs: number;
@@ -205,7 +207,7 @@ class Engine implements WarmEngine {
     this.#heardAtMs = now;
     this.#catalogCheckedAtMs = now;
     this.#catalogThen = reader.catalog.appliedLsn;
-    const { appliedLsn, fillLsn, filled, held, passed } = this.#memory.read();
+    const { appliedLsn, fillLsn, filled, held, passed, apart } = this.#memory.read();
     this.#passed = new Map(passed);
     for (const { account, at, removed, of, since, released } of held) {
       if (released) this.#released.set(account, at);
@@ -218,7 +220,10 @@ class Engine implements WarmEngine {
     if (known !== undefined && known <= reader.catalog.appliedLsn) {
       this.#readLsn = known;
       if (appliedLsn === undefined) this.#fill(filled);
-      else this.#rememberedLsn = appliedLsn;
+      else {
+        this.#rememberedLsn = appliedLsn;
+        this.#compareApart(apart, appliedLsn);
+      }
     } else {
       this.#readLsn = reader.catalog.appliedLsn;
       this.#memory.beginFill(this.#readLsn);
@@ -463,12 +468,14 @@ class Engine implements WarmEngine {
         );
       } else {
         if (!isNew) log.info({ account }, 'what was removed is there again: the burst is held no more');
-        this.#release(account);
+        // For good: what goes later, for whatever reason, is no loss of this burst.
+        this.#passed.set(account, hold.at);
+        this.#release(account, hold.at);
       }
     }
   }
 
-  #release(account: string, passed?: Lsn): void {
+  #release(account: string, passed: Lsn): void {
     const hold = this.#held.get(account);
     if (!hold) return;
     this.#held.delete(account);
@@ -483,15 +490,20 @@ class Engine implements WarmEngine {
   }
 
   #remember(): void {
-    // Who was passed over is compared as a whole at the next start too.
-    if (this.#filling || this.#unfilled.size > 0) return;
-    // What was released is remembered by itself.
-    const lsn = this.#lowest(
-      [...this.#behind, ...this.#working].filter(([name]) => !this.#arriving.has(name)),
-    );
-    if (lsn === this.#rememberedLsn) return;
-    this.#memory.applied(lsn);
+    if (this.#filling) return;
+    const apart = this.#apart();
+    const waiting = [...this.#behind, ...this.#working];
+    // What was released is remembered by itself. Never back, where accounts count again since the standby failed: bursts long decided would be held.
+    const lsn = Math.max(
+      this.#rememberedLsn ?? 0,
+      this.#lowest(waiting.filter(([name]) => !apart.has(name) && !this.#arriving.has(name))),
+    ) as Lsn;
+    const left = new Set(waiting.filter(([, { from }]) => from <= lsn).map(([name]) => name));
+    const accounts = [...left].sort().map((account) => ({ account, filled: !this.#unfilled.has(account) }));
+    if (lsn === this.#rememberedLsn && isDeepStrictEqual(accounts, this.#rememberedApart)) return;
+    this.#memory.applied(lsn, accounts);
     this.#rememberedLsn = lsn;
+    this.#rememberedApart = accounts;
   }
 
   #appliedLsn(): Lsn {
@@ -519,16 +531,32 @@ class Engine implements WarmEngine {
     for (const account of newestFirst(reader.catalog, waiting, this.#readLsn)) {
       this.#unfilled.add(account);
       this.#behind.set(account, comparisonFrom(1 as Lsn));
-      const bursts = (marked.get(account) ?? []).filter(
-        ({ lsn }) => lsn <= this.#readLsn && !this.#isPassed(account, lsn),
-      );
-      if (bursts.length > 0 && !this.#released.has(account)) this.#doubted.set(account, bursts);
+      this.#doubt(account, marked.get(account) ?? []);
     }
     this.#filling = true;
     this.#fillTotal = this.#unfilled.size;
     this.#fillBeganMs = clock.monotonicMs();
     log.info({ accounts: this.#unfilled.size }, 'the standby is compared as a whole');
     this.#fillEnded();
+  }
+
+  /** Which of these bursts the standby has had is not known. */
+  #doubt(account: string, marked: readonly CheckpointRow[]): void {
+    const bursts = marked.filter(({ lsn }) => lsn <= this.#readLsn && !this.#isPassed(account, lsn));
+    if (bursts.length > 0 && !this.#released.has(account)) this.#doubted.set(account, bursts);
+  }
+
+  /** Accounts that were not as of `lsn` when that was remembered. */
+  #compareApart(apart: readonly AccountApart[], lsn: Lsn): void {
+    this.#rememberedApart = apart;
+    const unfilled = apart.filter(({ filled }) => !filled).map(({ account }) => account);
+    const marked = unfilled.length > 0 ? burstsByAccount(this.#deps.reader.catalog) : undefined;
+    for (const account of unfilled) {
+      this.#unfilled.add(account);
+      this.#doubt(account, marked?.get(account) ?? []);
+    }
+    // Not after it: they are remembered as apart until they have arrived.
+    for (const { account } of apart) this.#behind.set(account, comparisonFrom(lsn));
   }
 
   #fillEnded(): void {
@@ -676,7 +704,7 @@ class Engine implements WarmEngine {
     this.#doubtfulInARow.clear();
     this.#incomplete.delete(account);
     this.#notBefore.delete(account);
-    if (this.#unfilled.delete(account)) this.#memory.filled([account]);
+    if (this.#unfilled.delete(account) && this.#filling) this.#memory.filled([account]);
     if (this.#arriving.has(account) && !this.#behind.has(account) && !this.#held.has(account)) {
       this.#arriving.delete(account);
       this.#memory.arrived(account);

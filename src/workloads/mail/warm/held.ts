@@ -24,7 +24,8 @@ export interface WarmPlace extends Omit<StandbyDeps, 'source'> {
 export async function heldBursts(place: WarmPlace): Promise<HeldBurst[]> {
   const remembered = WarmMemory.peek(place.memoryFile, memoryKey(place)) ?? NOTHING;
   const { catalog } = place.reader;
-  const { held, passed, appliedLsn, fillLsn, filled } = remembered;
+  const { held, passed, appliedLsn, fillLsn, filled, apart } = remembered;
+  const unfilled = new Set(apart.filter((one) => !one.filled).map(({ account }) => account));
   const points = new Map<string, { at: Lsn; since: number }>();
   const released = new Set<string>();
   for (const { account, at, since, released: goes } of held) {
@@ -34,7 +35,8 @@ export async function heldBursts(place: WarmPlace): Promise<HeldBurst[]> {
   const doubted = new Map<string, CheckpointRow[]>();
   for (const [account, all] of burstsByAccount(catalog)) {
     const bursts = all.filter(({ lsn }) => lsn > (passed.get(account) ?? -1));
-    const isKnown = appliedLsn !== undefined || filled.has(account) || released.has(account);
+    const isFilled = appliedLsn === undefined ? filled.has(account) : !unfilled.has(account);
+    const isKnown = isFilled || released.has(account);
     if (!isKnown && bursts.length > 0) doubted.set(account, bursts);
     const next = bursts.find(({ lsn }) => lsn >= (appliedLsn ?? fillLsn ?? Number.POSITIVE_INFINITY));
     if (next && !points.has(account)) points.set(account, { at: next.lsn, since: next.time });
@@ -49,7 +51,7 @@ export async function heldBursts(place: WarmPlace): Promise<HeldBurst[]> {
   });
 }
 
-const NOTHING: Remembered = { filled: new Set(), held: [], passed: new Map() };
+const NOTHING: Remembered = { filled: new Set(), held: [], passed: new Map(), apart: [] };
 
 /** Of accounts of which nothing is remembered, the burst that the standby has not had. */
 async function standingBefore(

@@ -6,7 +6,8 @@
  *   meta     journal_id, target (name, host and port), schema, applied_lsn, fill_lsn (while the first comparison is under way)
  *   filled   accounts that this comparison has done
  *   held     account, at_lsn, removed, of_messages, since; released = 1: on its way to the standby
- *   passed   account, lsn: bursts up to it were accepted
+ *   passed   account, lsn: bursts up to it were accepted, or lost nothing
+ *   apart    accounts that are not as of applied_lsn: they failed, or wait for the journal. filled = 0: the first comparison has not done them
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -14,7 +15,8 @@ import { DatabaseSync } from 'node:sqlite';
 import type { Lsn } from '../../../journal/index.ts';
 import type { HeldBurst } from './types.ts';
 
-const SCHEMA = '1';
+/** A file of another one is begun anew. */
+const SCHEMA = '2';
 
 export interface MemoryKey {
   readonly journalId: string;
@@ -23,13 +25,21 @@ export interface MemoryKey {
 }
 
 export interface Remembered {
-  /** Every commit up to it is on the standby, but for what is held. Absent while the first comparison is under way. */
+  /** Every commit up to it is on the standby, but for what is held, and for accounts apart. Absent while the first comparison is under way. */
   readonly appliedLsn?: Lsn;
   /** The first comparison is under way: what it has done is as of this LSN or later. */
   readonly fillLsn?: Lsn;
   readonly filled: ReadonlySet<string>;
   readonly held: readonly (HeldBurst & { readonly released: boolean })[];
   readonly passed: ReadonlyMap<string, Lsn>;
+  /** How far they are is not known: they are compared as a whole. */
+  readonly apart: readonly AccountApart[];
+}
+
+export interface AccountApart {
+  readonly account: string;
+  /** False: nothing is known of what the standby has of it, nor which bursts it has had. */
+  readonly filled: boolean;
 }
 
 export class WarmMemory {
@@ -69,11 +79,14 @@ export class WarmMemory {
          CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
          CREATE TABLE IF NOT EXISTS filled (account TEXT PRIMARY KEY) WITHOUT ROWID;
          CREATE TABLE IF NOT EXISTS held (account TEXT PRIMARY KEY, at_lsn, removed, of_messages, since, released) WITHOUT ROWID;
-         CREATE TABLE IF NOT EXISTS passed (account TEXT PRIMARY KEY, lsn) WITHOUT ROWID;`,
+         CREATE TABLE IF NOT EXISTS passed (account TEXT PRIMARY KEY, lsn) WITHOUT ROWID;
+         CREATE TABLE IF NOT EXISTS apart (account TEXT PRIMARY KEY, filled) WITHOUT ROWID;`,
       );
       if (isOf(this.#db, key)) return;
       this.#transaction(() => {
-        this.#db.exec('DELETE FROM meta; DELETE FROM filled; DELETE FROM held; DELETE FROM passed');
+        for (const table of ['meta', 'filled', 'held', 'passed', 'apart']) {
+          this.#db.exec(`DELETE FROM ${table}`);
+        }
         for (const [name, value] of keyRows(key)) this.#setMeta(name, value);
       });
     } catch (error) {
@@ -88,7 +101,7 @@ export class WarmMemory {
 
   beginFill(lsn: Lsn): void {
     this.#transaction(() => {
-      this.#db.exec(`DELETE FROM filled; DELETE FROM meta WHERE key = 'applied_lsn'`);
+      this.#db.exec(`DELETE FROM filled; DELETE FROM apart; DELETE FROM meta WHERE key = 'applied_lsn'`);
       this.#setMeta('fill_lsn', lsn);
     });
   }
@@ -100,11 +113,13 @@ export class WarmMemory {
     });
   }
 
-  /** The first comparison is over. */
-  applied(lsn: Lsn): void {
+  /** The first comparison is over. `apart`: all accounts that are not as of `lsn`. */
+  applied(lsn: Lsn, apart: readonly AccountApart[] = []): void {
     this.#transaction(() => {
       this.#setMeta('applied_lsn', lsn);
-      this.#db.exec(`DELETE FROM filled; DELETE FROM meta WHERE key = 'fill_lsn'`);
+      this.#db.exec(`DELETE FROM filled; DELETE FROM apart; DELETE FROM meta WHERE key = 'fill_lsn'`);
+      const insert = this.#db.prepare('INSERT INTO apart (account, filled) VALUES (?, ?)');
+      for (const { account, filled } of apart) insert.run(account, filled ? 1 : 0);
       this.#db.prepare('DELETE FROM passed WHERE lsn < ?').run(lsn);
     });
   }
@@ -118,11 +133,10 @@ export class WarmMemory {
       .run(account, at, removed, of, since);
   }
 
-  /** On its way to the standby: what is held begins there at the next start too. Bursts up to `passed` were accepted. */
-  release(account: string, passed?: Lsn): void {
+  /** On its way to the standby: what is held begins there at the next start too. Bursts up to `passed` are not held again. */
+  release(account: string, passed: Lsn): void {
     this.#transaction(() => {
       this.#db.prepare('UPDATE held SET released = 1 WHERE account = ?').run(account);
-      if (passed === undefined) return;
       this.#db.prepare('INSERT OR REPLACE INTO passed (account, lsn) VALUES (?, ?)').run(account, passed);
     });
   }
@@ -180,6 +194,10 @@ function readAll(db: DatabaseSync): Remembered {
     passed: new Map(
       rows('SELECT account, lsn FROM passed').map(({ account, lsn }) => [account as string, lsn as Lsn]),
     ),
+    apart: rows('SELECT account, filled FROM apart').map(({ account, filled }) => ({
+      account: account as string,
+      filled: filled === 1,
+    })),
   };
 }
 
