@@ -22,6 +22,7 @@ import type { Lsn, MailboxId } from '../../../journal/index.ts';
 import { hasCode, messageOf, reviveError, UnderstudyError } from '../../../lib/index.ts';
 import type { DoveadmClient, DoveadmMailboxStatus } from '../doveadm/index.ts';
 import { mailErrors } from '../errors.ts';
+import type { ImapConnection } from '../imap/index.ts';
 import {
   AccountProblems,
   type Bandwidth,
@@ -31,10 +32,12 @@ import {
   problemOf,
 } from '../shadow/index.ts';
 import {
+  asSomeAccount,
   type BringUpReport,
   type BringUpRequest,
   namesFor,
   newestFirst,
+  type Rules,
   type StandbyDeps,
 } from '../standby/index.ts';
 import type { ActionOptions, MailDeps, Problem } from '../types.ts';
@@ -147,6 +150,7 @@ class Engine implements WarmEngine {
   readonly #bandwidth: { readonly bandwidth?: Bandwidth };
   readonly #doveadm: DoveadmClient | undefined;
   readonly #watch: StandbyWatch;
+  #rules: Rules | undefined;
   /** Accounts that were begun with since STATUS of all was asked for; undefined while it is not. */
   #begunMeanwhile: Set<string> | undefined;
   #statusLsn: Lsn | undefined;
@@ -843,7 +847,8 @@ class Engine implements WarmEngine {
     const applied = this.#appliedLsn();
     const unchanged = applied === this.#statusLsn ? STATUS_UNCHANGED_EVERY_MS - STATUS_EVERY_MS : 0;
     if (now < this.#statusAtMs + unchanged) return;
-    this.#begunMeanwhile = new Set();
+    // For accounts under way already the standby may answer before they have arrived.
+    this.#begunMeanwhile = new Set(this.#working.keys());
     doveadm
       .mailboxStatusOfAll(this.#stopping.signal)
       .then((rows) => {
@@ -871,10 +876,15 @@ class Engine implements WarmEngine {
   async #judgeStandby(rows: readonly DoveadmMailboxStatus[]): Promise<void> {
     const { clock, log } = this.#deps;
     const { signal } = this.#stopping;
-    const first = rows.find(({ user }) => this.#isQuiet(user))?.user;
-    if (first === undefined || signal.aborted) return;
-    if (!this.#watch.knowsNames) {
-      this.#watch.learnNames(await this.#pool.use(first, (connection) => namesFor(connection)));
+    if (signal.aborted) return;
+    if (this.#rules === undefined) {
+      const { catalog } = this.#deps.reader;
+      // The standby may have users of its own, as whom nobody can log in here.
+      const known = [...new Set(rows.map(({ user }) => user))].filter(
+        (user) => this.#isQuiet(user) && catalog.account(user, this.#readLsn) !== undefined,
+      );
+      if (known.length === 0) return;
+      await asSomeAccount(this.#pool, known, (connection) => this.#namesBy(connection), signal);
     }
     const changed: string[] = [];
     for (const [index, [account, served]] of [...this.#watch.servedBy(rows)].entries()) {
@@ -889,6 +899,15 @@ class Engine implements WarmEngine {
       'accounts of the standby are not as they were left: they are compared',
     );
     this.look(found);
+  }
+
+  /** How the standby writes names; asked once. */
+  async #namesBy(connection: ImapConnection): Promise<Rules> {
+    if (this.#rules === undefined) {
+      this.#rules = await namesFor(connection);
+      this.#watch.learnNames(this.#rules);
+    }
+    return this.#rules;
   }
 
   /** Nothing of it is or was under way since the standby was asked: whatever differs there is no lag. */

@@ -22,10 +22,6 @@ export class StandbyWatch {
     this.#catalog = catalog;
   }
 
-  get knowsNames(): boolean {
-    return this.#rules !== undefined;
-  }
-
   learnNames(rules: Rules): void {
     this.#rules = rules;
   }
