@@ -34,6 +34,7 @@ export interface WarmLabOptions extends DovecotOptions {
   /** The configuration lets a service take a free port. */
   readonly listen?: boolean;
   readonly standbyFormat?: DovecotOptions['format'];
+  readonly standbyExtraConfig?: string;
   /** Further lines of the standby, not indented. */
   readonly standbyLines?: readonly string[];
   /** Default: that of the live server. */
@@ -57,12 +58,14 @@ export class WarmLab {
     const common = { fsync: 'never', ...options } as const;
     const format = options.standbyFormat ?? options.format;
     const release = options.standbyRelease ?? options.release;
+    const extraConfig = options.standbyExtraConfig ?? options.extraConfig;
     const [live, standby] = await Promise.all([
       startDovecot(common),
       startDovecot({
         ...common,
         ...(format === undefined ? {} : { format }),
         ...(release === undefined ? {} : { release }),
+        ...(extraConfig === undefined ? {} : { extraConfig }),
       }),
     ]);
     try {

@@ -84,6 +84,35 @@ describe('a warm standby', { skip: serversMissing }, () => {
     for (const [, modSeq] of modSeqs.matchAll(/modseq: (\d+)/g)) assert.ok(Number(modSeq) > highest);
   });
 
+  it('brings single changes over one by one where the standby writes names otherwise', async (t) => {
+    const standbyExtraConfig = 'namespace inbox {\n  prefix = INBOX.\n  separator = .\n}';
+    const lab = await WarmLab.start(t, { accounts: 1, standbyExtraConfig });
+    const client = await connectImap(loginOf(lab.live, 'user0001'));
+    lab.after(() => client.logout());
+    await client.mailboxCreate('Work/2026');
+    await client.append('Work/2026', message(1));
+    const warm = await lab.warm();
+    await lab.caughtUp();
+    const { compared } = warm.metrics();
+
+    await client.append('Work/2026', message(2));
+    await client.mailboxOpen('Work/2026');
+    await client.messageFlagsAdd('1', ['\\Flagged'], { uid: true });
+    // A UID that is given and gone: it must not be given again.
+    await client.append('Work/2026', message(3));
+    await client.messageDelete('3', { uid: true });
+    await lab.caughtUp();
+    assert.equal(warm.metrics().compared, compared, 'the account was not compared for them');
+    const status = lab.standby.doveadm(
+      ...['mailbox', 'status', '-u', 'user0001', 'messages uidnext', 'INBOX.Work.2026'],
+    );
+    assert.match(status, /messages=2 uidnext=4/);
+    const flagged = lab.standby.doveadm(
+      ...['search', '-u', 'user0001', 'mailbox', 'INBOX.Work.2026', 'uid', '1', 'flagged'],
+    );
+    assert.match(flagged, / 1$/m);
+  });
+
   it('says how far it is behind, and goes on, when the standby dies and comes back', async (t) => {
     const lab = await WarmLab.start(t, { accounts: 3 });
     const client = await connectImap(loginOf(lab.live, 'user0002'));

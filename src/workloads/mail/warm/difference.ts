@@ -25,6 +25,7 @@ import {
   type SelectedMailbox,
   type UidRange,
 } from '../imap/index.ts';
+import { type NameRules, nameOnTarget } from '../standby/index.ts';
 import type { AccountChanges, MailboxChanges } from './changes.ts';
 
 /** Raised so far at once that it is seldom. */
@@ -38,6 +39,8 @@ export interface DifferenceTools {
   readonly reader: VaultReader;
   readonly connection: ImapConnection;
   readonly doveadm: DoveadmClient;
+  /** How the standby writes names. */
+  readonly rules: NameRules;
 }
 
 export interface DifferenceJob {
@@ -88,6 +91,8 @@ class MailboxDifference {
   readonly #tools: DifferenceTools;
   readonly #job: DifferenceJob;
   readonly #row: MailboxRow;
+  /** On the standby. */
+  readonly #name: string;
   readonly #changes: MailboxChanges;
   readonly #done: DifferenceDone;
   /** Messages in the mailbox on the standby. */
@@ -103,6 +108,7 @@ class MailboxDifference {
     this.#tools = tools;
     this.#job = job;
     this.#row = row;
+    this.#name = nameOnTarget(row, tools.rules);
     this.#changes = changes;
     this.#done = done;
   }
@@ -165,7 +171,7 @@ class MailboxDifference {
   }
 
   async #select(): Promise<SelectedMailbox> {
-    const selected = await this.#tools.connection.select(this.#row.name);
+    const selected = await this.#tools.connection.select(this.#name);
     if (selected.uidValidity !== this.#row.uidValidity || selected.uidNext === undefined) {
       throw new Doubt(`UIDVALIDITY ${selected.uidValidity}`);
     }
@@ -180,7 +186,7 @@ class MailboxDifference {
   }
 
   #pin(pin: { minNextUid?: number; minHighestModSeq?: string }): Promise<void> {
-    return this.#tools.doveadm.pinMailboxes([{ user: this.#job.account, mailbox: this.#row.name, ...pin }]);
+    return this.#tools.doveadm.pinMailboxes([{ user: this.#job.account, mailbox: this.#name, ...pin }]);
   }
 
   async #setFlags(wanted: readonly MessageRow[]): Promise<void> {
@@ -225,7 +231,7 @@ class MailboxDifference {
         bodies.push({ body: await reader.body(bodyLsn), flags, internalDate: date });
       }
       crashPoint('warm.append.before');
-      const { uids } = await connection.append(this.#row.name, bodies);
+      const { uids } = await connection.append(this.#name, bodies);
       crashPoint('warm.append.after');
       if (uids === undefined || run.some(({ uid }, index) => uids[index] !== uid)) {
         throw new Doubt(`UIDs from ${uids?.[0]} were given, not from ${first}`);

@@ -730,9 +730,10 @@ class Engine implements WarmEngine {
     const at = hold?.at ?? this.#readLsn;
     if (changes.scope === 'messages' && doveadm !== undefined) {
       const done = await this.#twice(() =>
-        this.#pool.use(account, (connection) =>
-          applyDifference({ reader, connection, doveadm }, { account, at, changes }),
-        ),
+        this.#pool.use(account, async (connection) => {
+          const rules = await this.#namesBy(connection);
+          return applyDifference({ reader, connection, doveadm, rules }, { account, at, changes });
+        }),
       );
       if (done) {
         this.#metrics.applied += 1;
