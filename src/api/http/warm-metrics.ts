@@ -16,7 +16,7 @@ export function warmMetrics(registry: Registry): WarmFigures {
   });
   const lag = new Gauge({
     name: 'understudy_warm_lag_seconds',
-    help: 'Age of the oldest commit that is not on the standby; held accounts apart.',
+    help: 'Age of the oldest commit that is not on the standby, apart from accounts that are held, that fail, or that the journal does not hold as a whole yet.',
     ...common,
   });
   const held = new Gauge({
@@ -26,7 +26,7 @@ export function warmMetrics(registry: Registry): WarmFigures {
   });
   const behind = new Gauge({
     name: 'understudy_warm_accounts_behind',
-    help: 'Accounts with something that is not on the standby yet.',
+    help: 'Accounts with something that is not on the standby yet, also for failing there; held ones apart.',
     ...common,
   });
   const changes = new Counter({

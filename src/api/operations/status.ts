@@ -24,9 +24,10 @@ const pairStatus = z.object({
       source: z.string(),
       target: z.string(),
       phase: z.enum(['starting', 'filling', 'following', 'held', 'stalled', 'down']),
-      /** Age of the oldest commit that is not on the standby yet. */
+      /** Age of the oldest commit that is not on the standby yet, apart from accounts that are held, or that `problems` or `incomplete` name. */
       lagMs: z.number().optional(),
       lsn: lsn.optional(),
+      /** Accounts with something that is not on the standby yet, held ones apart. */
       accountsBehind: count.optional(),
       etaMs: z.number().optional(),
       /** Bursts of removals that wait for an operator before they go to the standby. */
@@ -35,6 +36,8 @@ const pairStatus = z.object({
         .readonly(),
       problem: problemOfServer.optional(),
       problems,
+      /** Accounts that wait for the journal, which does not hold one of their mailboxes as a whole yet. */
+      incomplete: z.array(z.string()).readonly(),
     })
     .optional(),
   /** What a failover would lose now, as far as it can be known; absent without a replica of the acting server. */
@@ -261,9 +264,17 @@ async function lossOfActing(core: Core, server: string): Promise<z.input<typeof 
 function warmFields(warm: WarmLive) {
   const { source, target } = warm;
   if (warm.phase === 'down') {
-    return { source, target, phase: warm.phase, problem: warm.problem, held: [], problems: [] };
+    return {
+      source,
+      target,
+      phase: warm.phase,
+      problem: warm.problem,
+      held: [],
+      problems: [],
+      incomplete: [],
+    };
   }
-  const { phase, lagMs, appliedLsn, accountsBehind, etaMs, held, problem, problems: each } = warm;
+  const { phase, lagMs, appliedLsn, accountsBehind, etaMs, held, problem, problems: each, incomplete } = warm;
   return {
     source,
     target,
@@ -273,6 +284,7 @@ function warmFields(warm: WarmLive) {
     accountsBehind,
     held: held.map(({ account, removed, of, before }) => ({ account, removed, of, before })),
     problems: each,
+    incomplete,
     ...(etaMs === undefined ? {} : { etaMs }),
     ...(problem === undefined ? {} : { problem }),
   };

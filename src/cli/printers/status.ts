@@ -5,6 +5,8 @@ import { printProblems } from './problems.ts';
 type Server = Outputs['status']['servers'][number];
 type Pair = Outputs['status']['pairs'][number];
 
+const ACCOUNTS_SHOWN_MAX = 20;
+
 export function printStatus(output: Outputs['status']): string {
   const header = ['server', 'state', 'lag', 'accounts', 'messages', 'lsn', 'last commit'];
   const rows = output.servers.map((server) => [
@@ -61,6 +63,17 @@ function pairRemarks({ pair, warm, loss, door, problem }: Pair): string {
     lines.push(
       visible(
         `${pair}: ${account} lost ${number(removed)} of ${number(of)} messages at once, which the standby still has; if that is right: understudy standby accept ${pair} --account ${account}; if not, restore it as of ${before}`,
+      ),
+      '\n',
+    );
+  }
+  const incomplete = warm?.incomplete ?? [];
+  if (incomplete.length > 0) {
+    const more = incomplete.length - ACCOUNTS_SHOWN_MAX;
+    const names = incomplete.slice(0, ACCOUNTS_SHOWN_MAX).join(', ');
+    lines.push(
+      visible(
+        `${pair}: ${counted(incomplete.length, 'account')} not on the standby yet, for the journal does not hold them as a whole: ${names}${more > 0 ? ` and ${more} more (--json lists all)` : ''}`,
       ),
       '\n',
     );

@@ -59,6 +59,7 @@ test('a warm standby is judged by its phase, its lag and what it holds', () => {
     accountsBehind: 0,
     held: [],
     problems: [],
+    incomplete: [],
   } as const;
   const state = (warm: Partial<WarmStatus> | undefined, wanted = true) =>
     warmFindings(warm as WarmStatus | undefined, { pair: 'p', wanted, source: 'a' })[0]?.state;
@@ -71,4 +72,39 @@ test('a warm standby is judged by its phase, its lag and what it holds', () => {
   assert.equal(state({ ...well, source: 'b' }), 'amber');
   const held = [{ account: 'alice', removed: 60, of: 80, before: 'lsn:4', at: 4, since: 0 }] as never;
   assert.equal(state({ ...well, phase: 'held', held }), 'amber');
+});
+
+test('a warm standby is judged by the accounts too that its lag leaves out: each list is named, bounded', () => {
+  const status = (warm: Partial<WarmStatus>) =>
+    ({
+      source: 'a',
+      phase: 'following',
+      lagMs: 0,
+      accountsBehind: 0,
+      held: [],
+      problems: [],
+      incomplete: [],
+      ...warm,
+    }) as unknown as WarmStatus;
+  const judge = (warm: Partial<WarmStatus>) =>
+    warmFindings(status(warm), { pair: 'p', wanted: true, source: 'a' });
+  const names = Array.from({ length: 300 }, (_, index) => `user${index}`);
+  const problems = names.map((account) => ({
+    account,
+    code: 'MAIL_ACCOUNT_REFUSED',
+    message: 'no such user',
+    remedy: 'make it',
+  }));
+  const [failing, ...none] = judge({ problems });
+  assert.deepEqual(none, []);
+  assert.deepEqual([failing?.state, failing?.remedy], ['amber', 'make it']);
+  assert.match(failing?.detail ?? '', /user0, .*user4 and 295 more.*MAIL_ACCOUNT_REFUSED: no such user/);
+  const [waiting] = judge({ incomplete: names });
+  assert.equal(waiting?.state, 'amber');
+  assert.match(waiting?.detail ?? '', /user0, .*user4 and 295 more/);
+  const held = [{ account: 'alice', removed: 60, of: 80, before: 'lsn:4', at: 4, since: 0 }] as never;
+  assert.deepEqual(
+    judge({ phase: 'held', held, problems, incomplete: ['bob'] }).map(({ state }) => state),
+    ['amber', 'amber', 'amber'],
+  );
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkSecrets } from '../../config/index.ts';
 import { bytes, duration, hasCode, messageOf } from '../../lib/index.ts';
 import type { WarmStatus } from '../../workloads/mail/warm/index.ts';
-import { amber, fromError, green, named, red } from './finding.ts';
+import { amber, fromError, green, named, red, type Subject } from './finding.ts';
 import type { ReadinessPorts } from './ports.ts';
 import type { Finding } from './types.ts';
 
@@ -144,7 +144,8 @@ export async function journalFindings(ports: ReadinessPorts, server: string): Pr
 }
 
 /**
- * Is the standby as warm as the pair asks for? Nothing for a pair that does not. Never red: a takeover restores what is not there yet. Pure.
+ * Is the standby as warm as the pair asks for, with every account? Nothing for a pair that does not. Never red: a takeover restores what is not
+ * there yet. Pure.
  * `status`: undefined where nothing keeps it warm.
  */
 export function warmFindings(
@@ -168,6 +169,7 @@ export function warmFindings(
     ];
   }
   const { phase, lagMs, accountsBehind, held, problem } = status;
+  const notFollowed = accountsNotFollowed(subject, status);
   if (held.length > 0) {
     return [
       amber(
@@ -175,6 +177,7 @@ export function warmFindings(
         `bursts of removals are held back in ${named(held.map(({ account }) => account))}: after a failover those are as they were before`,
         `If they are right: understudy standby accept ${place.pair}; if not, restore those accounts on the live server.`,
       ),
+      ...notFollowed,
     ];
   }
   if (phase === 'stalled') {
@@ -184,9 +187,39 @@ export function warmFindings(
         problem === undefined ? 'it takes nothing' : `${problem.code}: ${problem.message}`,
         problem?.remedy ?? 'See understudy status.',
       ),
+      ...notFollowed,
     ];
   }
   const detail = `${phase}, ${duration(lagMs)} behind, ${accountsBehind} accounts with something to come`;
-  if (phase === 'following' && lagMs <= LAG_AMBER_MS) return [green(subject, detail)];
-  return [amber(subject, detail, 'Wait for it: understudy status --watch')];
+  if (phase !== 'following' || lagMs > LAG_AMBER_MS) {
+    return [amber(subject, detail, 'Wait for it: understudy status --watch'), ...notFollowed];
+  }
+  return notFollowed.length > 0 ? notFollowed : [green(subject, detail)];
+}
+
+/** Accounts that the phase and the lag leave out. */
+function accountsNotFollowed(subject: Subject, { problems, incomplete }: WarmStatus): Finding[] {
+  const findings: Finding[] = [];
+  const [first] = problems;
+  if (first !== undefined) {
+    const names = named([...new Set(problems.map(({ account }) => account))]);
+    const why = `${first.account}: ${first.code}: ${first.message}`;
+    findings.push(
+      amber(
+        subject,
+        `it does not have all of ${names}, which a takeover restores first; ${why}`,
+        first.remedy,
+      ),
+    );
+  }
+  if (incomplete.length > 0) {
+    findings.push(
+      amber(
+        subject,
+        `the journal does not hold all of ${named(incomplete)} yet, and the standby less`,
+        'Wait for the first pass: understudy status. What it has not reached would be missing.',
+      ),
+    );
+  }
+  return findings;
 }
