@@ -84,7 +84,10 @@ export function inProcessCore(parts: CoreParts): Core {
         );
         return { ...report, problems: [...held, ...report.problems] };
       },
-      addMissing: addMissingWith(parts, (source, work) => core.withVaultWriter(source, work)),
+      addMissing: addMissingWith(
+        parts,
+        oneAtATime((source, work) => core.withVaultWriter(source, work)),
+      ),
       verifyAgainst: (source, target, request, options) =>
         withTarget(source, target, (mail, deps) => mail.verifyAgainst(deps, request, options)),
       status: async () => undefined,
@@ -284,7 +287,7 @@ function placeOf(
 /** People may work there: nothing of theirs is touched. `withVault` lends the open vault of the source. */
 export function addMissingWith(
   parts: CoreParts,
-  withVault: <T>(source: string, work: (vault: Vault) => Promise<T>) => Promise<T>,
+  withVault: Core['withVaultWriter'],
 ): Core['mail']['addMissing'] {
   const { config, adapters } = parts;
   return async (source, target, request, options) => {
@@ -297,6 +300,16 @@ export function addMissingWith(
     }
     const mail = await adapters.mail();
     return withVault(source, (vault) => mail.addMissing({ ...place, vault }, request, options));
+  };
+}
+
+/** Two at once in this process would lock each other out of the vault. */
+function oneAtATime(withVault: Core['withVaultWriter']): Core['withVaultWriter'] {
+  let last: Promise<unknown> = Promise.resolve();
+  return (source, work) => {
+    const mine = last.then(() => withVault(source, work));
+    last = mine.catch(() => {}); // Its caller has the error.
+    return mine;
   };
 }
 
