@@ -26,9 +26,10 @@ import type {
 } from '../types.ts';
 import { isBeingRestored } from './account-lock.ts';
 import { hasSecret } from './connection-pool.ts';
-import { Follower, isConnectionFailure, isUnreachable, type PassOptions, type Trouble } from './follower.ts';
+import { Follower, type PassOptions, type Trouble } from './follower.ts';
 import { problemOf } from './problems.ts';
 import { standingOf } from './pushed.ts';
+import { isConnectionFailure, isUnreachable } from './server-failures.ts';
 import { Watchers } from './watchers.ts';
 
 const SERVER_RETRY_FIRST_MS = 1_000;

@@ -8,40 +8,14 @@ import type { ActionOptions, Burst, MailDeps, Problem, ShadowSummary } from '../
 import { followAccount } from './account.ts';
 import { listAccounts } from './accounts.ts';
 import { bandwidthOf } from './bandwidth.ts';
-import { ConnectionPool, wasBeforeLogIn } from './connection-pool.ts';
+import { ConnectionPool } from './connection-pool.ts';
 import type { AccountOutcome, Counters, FollowContext } from './context.ts';
 import { MessagePauses } from './message-pauses.ts';
 import { Pace } from './pace.ts';
 import { AccountProblems, problemOf } from './problems.ts';
 import { PassProgress } from './progress.ts';
 import { AccountQueue, type Scope, type Task, type Urgency } from './queue.ts';
-
-/** Failures to reach the server at all. */
-const UNREACHABLE = [
-  'MAIL_UNREACHABLE',
-  'MAIL_NO_ANSWER',
-  'MAIL_TLS_NOT_OFFERED',
-  'MAIL_TLS_FAILED',
-  'MAIL_TLS_UNVERIFIED',
-  'MAIL_LOGIN_DISABLED',
-];
-/** The same, when it happens before the log-in: a port that hangs up at once, or greets with BYE. */
-const UNREACHABLE_BEFORE_LOGIN = ['MAIL_CONNECTION_LOST', 'MAIL_UNAVAILABLE'];
-/** So many accounts in a row that could not be reached, and none well since: the server is the cause. */
-const CONNECTION_FAILURES_IN_A_ROW = 3;
-
-export function isUnreachable(error: unknown): boolean {
-  return UNREACHABLE.some((code) => hasCode(error, code));
-}
-
-export function isConnectionFailure(error: unknown): boolean {
-  if (isUnreachable(error)) return true;
-  return wasBeforeLogIn(error) && UNREACHABLE_BEFORE_LOGIN.some((code) => hasCode(error, code));
-}
-
-/** Refusals that an account may have of its own; of the server they speak only when no account was ever let in. */
-const LOGIN_FAILURES = ['MAIL_AUTH_FAILED', 'MAIL_SECRET_EXPIRED', 'MAIL_ACCOUNT_REFUSED'];
-const LOGIN_FAILURES_IN_A_ROW = 20;
+import { ServerFailures } from './server-failures.ts';
 
 const DISK_FAILURES = ['JOURNAL_STORAGE_FULL', 'JOURNAL_STORAGE_FAILED', 'CATALOG_STORAGE_FAILED'];
 
@@ -71,8 +45,7 @@ export class Follower {
   /** When the account was first marked since its last look began, for the lag. */
   readonly #markedAtMs = new Map<string, number>();
   readonly #lookingSinceMs = new Map<string, number>();
-  readonly #failedInARow = new Set<string>();
-  #everWell = false;
+  readonly #failures = new ServerFailures();
   #trouble: Trouble | undefined;
   #passes = 0;
   #known: ReadonlySet<string> | undefined;
@@ -227,7 +200,7 @@ export class Follower {
   /** Ends the trouble and goes on. */
   clearTrouble(): void {
     this.#trouble = undefined;
-    this.#failedInARow.clear();
+    this.#failures.forget();
     this.#work();
   }
 
@@ -278,8 +251,7 @@ export class Follower {
     try {
       const outcome = await followAccount(this.context, account, task.scope);
       this.problems.recovered(account);
-      this.#everWell = true;
-      this.#failedInARow.clear();
+      this.#failures.well();
       const isChanged = outcome.added + outcome.flagsChanged + outcome.removed > 0;
       if (isChanged && !outcome.isFirst) this.onChange(account);
       return { ok: true, outcome };
@@ -301,13 +273,9 @@ export class Follower {
       { account, code: problem.code, err: error },
       'account set aside, it will be tried again',
     );
-    const isLogin = LOGIN_FAILURES.some((code) => hasCode(error, code));
-    if (!isLogin && !isConnectionFailure(error)) return;
-    if (isLogin && this.#everWell) return;
-    this.#failedInARow.add(account);
-    const most = isLogin ? LOGIN_FAILURES_IN_A_ROW : CONNECTION_FAILURES_IN_A_ROW;
-    const enough = Math.min(most, this.#known?.size ?? most);
-    if (this.#failedInARow.size >= enough) this.#begin({ kind: 'server', error: error as UnderstudyError });
+    if (this.#failures.failed(account, error, this.#known?.size)) {
+      this.#begin({ kind: 'server', error: error as UnderstudyError });
+    }
   }
 
   #begin(trouble: Trouble): void {

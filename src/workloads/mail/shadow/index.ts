@@ -7,3 +7,4 @@ export { Follower } from './follower.ts';
 export { shadowOnce } from './once.ts';
 export { isOwnMailbox } from './own-mailbox.ts';
 export { AccountProblems, problemOf } from './problems.ts';
+export { ServerFailures } from './server-failures.ts';
