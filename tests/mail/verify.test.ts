@@ -94,6 +94,38 @@ describe('verify', { skip: serversMissing }, () => {
     assert.equal(report.certificate.accounts, 0);
   });
 
+  it('ends with the error of a server that is down, however many accounts there are', async (t) => {
+    const lab = await MailLab.start(t, { accounts: 4 });
+    await lab.shadow();
+    await lab.dovecot.kill9();
+    await lab.closeVault();
+    const { status, stdout, stderr } = await run(lab.configFile, ['verify', SERVER]);
+    assert.equal(status, 1, stderr);
+    assert.equal(stdout, '');
+    assert.match(stderr, /MAIL_UNREACHABLE/);
+  });
+
+  it('stops when the server goes down on the way, and tells of every account that was not compared', async (t) => {
+    const lab = await MailLab.start(t, { accounts: 7, serverLines: ['shadow: { connections: 1 }'] });
+    await lab.shadow();
+    const [first, ...others] = lab.dovecot.accounts;
+    const tried = new Set<string>();
+    let ended: Promise<void> | undefined;
+    const progress = ({ account, accountsDone }: { account?: string; accountsDone?: number }) => {
+      if (account !== undefined) tried.add(account);
+      if (accountsDone === 1) ended ??= lab.dovecot.kill9();
+    };
+    const report = await verifyMail(await lab.deps(), { bodies: 'all' }, { progress });
+    await ended;
+    assert.equal(report.equal, false);
+    assert.equal(report.certificate.accounts, 1);
+    assert.deepEqual(
+      report.problems.map(({ account, code }) => [account, code]),
+      others.map((account) => [account, 'MAIL_UNREACHABLE']),
+    );
+    assert.deepEqual([...tried], [first, ...others.slice(0, 3)]);
+  });
+
   it('ends within an account when it is interrupted', async (t) => {
     const lab = await world(t, { format: 'maildir' });
     const abort = new AbortController();

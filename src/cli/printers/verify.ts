@@ -9,9 +9,7 @@ export function printVerify(output: Outputs['verify']): string {
   const { certificate } = output;
   const replica = output.against === undefined ? 'its replica' : `the replica of ${output.server}`;
   const compares = output.against ?? output.server;
-  const verdict = output.equal
-    ? `${compares} equals ${replica}`
-    : `${compares} differs from ${replica} in ${counted(output.differenceCount, 'place')}`;
+  const verdict = verdictOf(output, compares, replica);
   const shown = output.differences.slice(0, SHOWN_MAX).map((difference) => {
     const sides = [
       difference.expected === undefined ? '' : ` replica: ${difference.expected}`,
@@ -33,6 +31,18 @@ export function printVerify(output: Outputs['verify']): string {
       .join(''),
     printProblems(output.problems),
   ].join('');
+}
+
+/** What could not be compared is no difference, and no equality. */
+function verdictOf(
+  { differenceCount, problems }: Outputs['verify'],
+  compares: string,
+  replica: string,
+): string {
+  if (differenceCount > 0)
+    return `${compares} differs from ${replica} in ${counted(differenceCount, 'place')}`;
+  if (problems.length === 0) return `${compares} equals ${replica}`;
+  return `${compares} could not be compared with ${replica} as a whole; no difference in what was compared`;
 }
 
 /** How another server is brought to the replica; what differs in its bytes alone is found there only when asked for. */

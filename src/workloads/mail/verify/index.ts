@@ -1,1 +1,1 @@
-export { verifyMail } from './verify.ts';
+export { isAbsent, verifyMail } from './verify.ts';

@@ -16,7 +16,7 @@ import type { Lsn } from '../../../journal/index.ts';
 import { hasCode, UnderstudyError } from '../../../lib/index.ts';
 import { type ImapConnection, type MailboxListing, normalizeFlags, rangesOfUids } from '../imap/index.ts';
 import { requireShadowed } from '../restore/index.ts';
-import { ConnectionPool, isOwnMailbox, problemOf } from '../shadow/index.ts';
+import { ConnectionPool, isOwnMailbox, problemOf, ServerFailures } from '../shadow/index.ts';
 import type {
   ActionOptions,
   Certificate,
@@ -41,9 +41,10 @@ const DIFFERENCES_LISTED = 1_000;
 const COMPARED_AT_ONCE = 1_000;
 
 /**
- * May be repeated at any time. Errors: CATALOG_ACCOUNT_UNKNOWN, CATALOG_AT_…; a server that fails as a whole; what
- * concerns one account or mailbox is a problem of the report, which is then not `equal`. A message that the server does not
- * serve is a difference.
+ * May be repeated at any time. Errors: CATALOG_ACCOUNT_UNKNOWN, CATALOG_AT_…; that of the server when no account could be
+ * compared; what concerns one account or mailbox is a problem of the report, which is then not `equal`. When the server fails as a
+ * whole the comparison stops, and every account that was not compared until then is such a problem. A message that the server does
+ * not serve is a difference.
  */
 export async function verifyMail(
   deps: VerifyDeps,
@@ -65,6 +66,10 @@ export async function verifyMail(
   const work = async () => {
     for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
       await comparison.account(account, pool);
+      if (!comparison.serverFails) continue;
+      // Each further account would only take as long to fail as a connection does. Those that were let in are read on.
+      waiting.length = 0;
+      if (!comparison.isReading) pool.close();
     }
   };
   // An answer may be long in coming: whoever gives up does not wait for it.
@@ -88,11 +93,17 @@ class Comparison {
   /** Every so many messages one body is compared; 1 = all. */
   readonly #bodyEvery: number;
   readonly #differences: Difference[] = [];
+  /** Of single mailboxes. */
   readonly #problems: Problem[] = [];
-  /** One per account, so that the digest does not depend on the order in which they were done. */
+  /** Accounts that could not be compared to the end, in the order in which they failed. */
+  readonly #failed = new Map<string, unknown>();
+  readonly #failures = new ServerFailures();
+  /** What every account that is not compared yet would meet. */
+  #serverFailure: { readonly error: unknown } | undefined;
+  /** One per account that was compared to the end, so that the digest does not depend on the order in which they were done. */
   readonly #digests = new Map<string, string>();
+  #reading = 0;
   #differenceCount = 0;
-  #accountsDone = 0;
   #mailboxes = 0;
   #messages = 0;
   #bodies = 0;
@@ -123,20 +134,46 @@ class Comparison {
     let reading: AccountReading | undefined;
     try {
       reading = await AccountReading.open(pool, account, this.#options.signal);
+      this.#reading += 1;
       await this.#compareAccount(account, reading);
+      this.#failures.well();
     } catch (error) {
       this.#options.signal?.throwIfAborted();
-      if (this.#accounts.length === 1 || this.#deps.vault.failure !== undefined) throw error;
-      this.#problems.push(problemOf(account, error));
+      if (this.#deps.vault.failure !== undefined) throw error;
+      // Not let in, or given up, while the server fails all: there is nothing else to say of it.
+      if (this.#serverFailure !== undefined && reading === undefined) return;
+      this.#failed.set(account, error);
+      if (this.#failures.failed(account, error, this.#accounts.length)) this.#serverFailure ??= { error };
     } finally {
       reading?.close();
+      if (reading !== undefined) this.#reading -= 1;
     }
-    this.#accountsDone += 1;
     this.#tell(account);
   }
 
+  get serverFails(): boolean {
+    return this.#serverFailure !== undefined;
+  }
+
+  /** Whether an account is being read now. */
+  get isReading(): boolean {
+    return this.#reading > 0;
+  }
+
+  /** @throws what the server fails with, or the first account, when nothing could be compared */
   report(): VerifyReport {
     const { vault, clock, server } = this.#deps;
+    const notCompared = this.#accounts.filter((account) => !this.#digests.has(account));
+    const errorOf = (account: string) => this.#failed.get(account) ?? this.#serverFailure?.error;
+    if (notCompared.length > 0 && this.#digests.size === 0 && this.#differenceCount === 0) {
+      const [first] = this.#failed.values();
+      throw this.#serverFailure?.error ?? first;
+    }
+    const problems = [
+      ...notCompared.map((account) => problemOf(account, errorOf(account))),
+      ...this.#problems,
+    ];
+    const inPart = new Set(this.#problems.map(({ account }) => account));
     const overall = createHash('sha256');
     for (const account of this.#accounts) overall.update(`${account}\0${this.#digests.get(account) ?? ''}\n`);
     const certificate: Certificate = {
@@ -145,7 +182,7 @@ class Comparison {
       lsn: this.#at,
       asOf: iso(vault.catalog.timeOf(this.#at) ?? 0),
       comparedAt: iso(clock.wallMs()),
-      accounts: this.#accountsDone - new Set(this.#problems.map(({ account }) => account)).size,
+      accounts: [...this.#digests.keys()].filter((account) => !inPart.has(account)).length,
       mailboxes: this.#mailboxes,
       messages: this.#messages,
       bodiesCompared: this.#bodies,
@@ -153,11 +190,11 @@ class Comparison {
       digest: overall.digest('hex'),
     };
     return {
-      equal: this.#differenceCount === 0 && this.#problems.length === 0,
+      equal: this.#differenceCount === 0 && problems.length === 0,
       certificate,
       differences: this.#differences,
       differenceCount: this.#differenceCount,
-      problems: this.#problems,
+      problems,
     };
   }
 
@@ -381,7 +418,7 @@ class Comparison {
       server: this.#deps.server,
       account,
       ...(mailbox === undefined ? {} : { mailbox }),
-      accountsDone: this.#accountsDone,
+      accountsDone: this.#digests.size + this.#failed.size,
       accountsTotal: this.#accounts.length,
       messagesDone: this.#messages,
       messagesTotal: this.#messagesTotal,
@@ -391,8 +428,11 @@ class Comparison {
   }
 }
 
-/** Dovecot's index of mailboxes may name the parent of one as if it were one itself, and gives it no status. */
-async function isAbsent(connection: ImapConnection, name: string): Promise<boolean> {
+/**
+ * Whether there is no mailbox of this name, though it was listed: Dovecot's index of mailboxes may name the parent of one as if it were one itself,
+ * and gives it no status. Errors: `MAIL_…` of a connection that ended.
+ */
+export async function isAbsent(connection: ImapConnection, name: string): Promise<boolean> {
   try {
     await connection.status(name);
     return false;
