@@ -20,6 +20,17 @@ test('figures read well', () => {
   ]);
 });
 
+test('a duration is rounded before it is split', () => {
+  assert.deepEqual([999.6, 9_960, 59_400, 59_700, 119_700, 3_599_700].map(duration), [
+    '1.0 s',
+    '10 s',
+    '59 s',
+    '1 min 0 s',
+    '2 min 0 s',
+    '1 h 0 min',
+  ]);
+});
+
 test('mail cannot command the terminal', () => {
   assert.equal(visible('a\u001b[2Jb\u202ec\n'), 'a\\x1b[2Jb\\x202ec\\x0a');
   assert.equal(
