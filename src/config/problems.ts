@@ -95,14 +95,22 @@ function describe(source: Source, issue: z.core.$ZodIssue, path: Path): string {
   }
   if (issue.code === 'invalid_union') {
     const written = valueAt(source, path);
+    // The key that says which of several kinds of entry this is.
+    if ('options' in issue && issue.options !== undefined) return isOneOf(issue.options, written);
     return typeof written === 'number' ? inQuotes(written) : ` cannot be ${article(typeName(written))}`;
   }
-  if (issue.code === 'invalid_value')
-    return ` must be ${issue.values.map((v) => `\`${String(v)}\``).join(' or ')}`;
+  if (issue.code === 'invalid_value') return isOneOf(issue.values, valueAt(source, path));
   if (issue.code === 'too_small') return ` must be at least ${issue.minimum}${unitOf(issue.origin)}`;
   if (issue.code === 'too_big') return ` must be at most ${issue.maximum}${unitOf(issue.origin)}`;
   if (issue.code === 'invalid_key') return `: ${issue.issues[0]?.message ?? issue.message}`;
   return `: ${issue.message}`;
+}
+
+function isOneOf(values: readonly unknown[], written: unknown): string {
+  const names = values.map(String);
+  const near = typeof written === 'string' ? nearest(written, names) : undefined;
+  const said = ` must be ${names.map((name) => `\`${name}\``).join(' or ')}`;
+  return near === undefined ? said : `${said}; did you mean \`${near}\`?`;
 }
 
 function inQuotes(written: number): string {

@@ -35,6 +35,11 @@ const refused: { args: string[]; status: number; code: string }[] = [
   { args: ['config', 'check'], status: 2, code: 'CONFIG_SECRET_MISSING' },
   { args: ['journal', 'info', 'nowhere'], status: 2, code: 'JOURNAL_NOT_FOUND' },
   { args: ['init', '--server', 'x'], status: 2, code: 'CLI_USAGE' },
+  ...['abc', '0', '70000', '1e3'].map((port) => ({
+    args: ['init', '--server', 'x', '--host', 'h', '--accounts', 'a', '--port', port],
+    status: 2,
+    code: 'CLI_USAGE',
+  })),
   {
     args: ['init', '--server', 'mail-a', '--host', 'h', '--accounts', 'a'],
     status: 3,

@@ -26,6 +26,8 @@ import type { CommandContext } from '../program.ts';
 import { confirm } from '../question.ts';
 import type { OwnCommand } from './index.ts';
 
+const PORT_MOST = 65_535;
+
 interface Options {
   readonly server?: string;
   readonly host?: string;
@@ -204,12 +206,21 @@ function answersFrom(options: Options): Answers {
   return { security: 'tls', pushMode: 'hint', ...rest, server, host, accounts };
 }
 
-/** What the options answer. */
+/** @throws CLI_USAGE */
+function portFrom(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port >= 1 && port <= PORT_MOST) return port;
+  throw cliErrors.make('CLI_USAGE', `--port is a number from 1 to ${PORT_MOST}, not ${text}`, {
+    remedy: 'See: understudy init --help',
+  });
+}
+
+/** What the options answer. @throws CLI_USAGE */
 function givenBy(options: Options): Partial<Answers> {
   const { port, accounts, printPush: _, printServer: __, dovecot: ___, ...rest } = options;
   return {
     ...rest,
-    ...(port === undefined ? {} : { port: Number(port) }),
+    ...(port === undefined ? {} : { port: portFrom(port) }),
     ...(accounts === undefined
       ? {}
       : {
