@@ -60,7 +60,8 @@ export const journalErrors = defineErrors({
     kind: 'usage',
     retry: 'after-repair',
     summary: 'A key file cannot be read or does not hold a 32-byte key.',
-    remedy: 'Make one with `openssl rand -hex 32 > FILE && chmod 600 FILE`.',
+    remedy:
+      'A journal that exists opens with its own key alone: name the right file, or put the copy of it back. For the first journal make one with `openssl rand -hex 32 > FILE && chmod 600 FILE`.',
   },
   JOURNAL_KEY_FILE_EXPOSED: {
     kind: 'refused',

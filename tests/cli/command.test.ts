@@ -62,6 +62,20 @@ test('what is refused is one JSON document with code and remedy, and an exit sta
   }
 });
 
+test('whoever asks a standby for a replica is told whose to name', async (t) => {
+  const cwd = temporaryDirectory('command', t).path;
+  writeFileSync(
+    join(cwd, 'understudy.yaml'),
+    `${CONFIG}pairs: { mail: { live: mail-a, standby: standby } }\n`,
+  );
+  for (const command of ['verify', 'history']) {
+    const { status, output } = await understudyJson(cwd, command, 'standby');
+    assert.equal(status, 3);
+    assert.equal(output.error.code, 'CATALOG_VAULT_MISSING');
+    assert.match(output.error.remedy, /understudy verify mail-a --against standby/);
+  }
+});
+
 test('init names a file that it cannot read or write', async (t) => {
   const cwd = temporaryDirectory('command', t).path;
   mkdirSync(join(cwd, 'folder'));
