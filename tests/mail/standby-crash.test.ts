@@ -3,6 +3,7 @@
  * there with `kill -9` and given again; at the end an independent client and `verify --against` find no difference.
  */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fillAccount } from './restore-world.ts';
 import { STANDBY, StandbyWorld } from './standby-world.ts';
@@ -84,5 +85,37 @@ describe('bringing a standby up, killed', { skip: serversMissing }, () => {
     const ended = await run(world.writeConfig(), ['restore', SERVER, '--to', SERVER]);
     assert.equal(ended.status, 3, ended.stderr);
     assert.match(ended.stderr, /API_TARGET_SERVES/);
+  });
+
+  it('is brought to a standby with accounts of its own, but for those that only that one has now', async (t) => {
+    const world = await StandbyWorld.start(t, { format: 'maildir', accounts: 2 });
+    const [here = '', there = ''] = world.lab.dovecot.accounts;
+    for (const account of [here, there]) await fillAccount(world.lab, account);
+    const { lsn } = await world.lab.shadow();
+    await world.lab.closeVault();
+    const configOf = (listed: readonly string[]) => {
+      const file = world.writeConfig({
+        standby: `accounts: { list: [${there}] }`,
+        top: `pairs: { mail: { live: ${SERVER}, standby: ${STANDBY} } }`,
+      });
+      const text = readFileSync(file, 'utf8');
+      const all = JSON.stringify([here, there]);
+      writeFileSync(file, text.replace(`list: ${all}`, `list: ${JSON.stringify(listed)}`));
+      return file;
+    };
+    const both = await run(configOf([here, there]), ['restore', SERVER, '--to', STANDBY]);
+    assert.equal(both.status, 0, both.stderr);
+    await world.assertSame();
+
+    // Since then one account has left the live server.
+    const config = configOf([here]);
+    assert.equal((await run(config, ['shadow', SERVER, '--once'])).status, 0);
+    const past = ['restore', SERVER, '--to', STANDBY, '--at', `lsn:${lsn}`];
+    const refused = await run(config, past);
+    assert.equal(refused.status, 3, refused.stderr);
+    assert.match(refused.stderr, /API_TARGET_SERVES/);
+    assert.ok(refused.stderr.includes(`${there} is no account of ${SERVER} any more`), refused.stderr);
+    const one = await run(config, [...past, '--account', here]);
+    assert.equal(one.status, 0, one.stderr);
   });
 });

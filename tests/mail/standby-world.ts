@@ -103,8 +103,8 @@ export class StandbyWorld {
     return report;
   }
 
-  /** A configuration for the command that names the standby too; its path. */
-  writeConfig(): string {
+  /** A configuration for the command that names the standby too; its path. `more`: lines of the standby, and of the top level. */
+  writeConfig(more: { readonly standby?: string; readonly top?: string } = {}): string {
     const { standby, lab } = this;
     const file = `${lab.configFile}.both.yaml`;
     const entry = [
@@ -114,9 +114,11 @@ export class StandbyWorld {
       `    host: ${standby.address}`,
       `    imap: { port: ${standby.imapPort}, security: none, masterUser: ${standby.masterUser}, masterSecret: ${standby.masterSecret} }`,
       `    doveadm: { url: "${standby.doveadmUrl}", apiKey: ${standby.doveadmKey} }`,
+      ...(more.standby === undefined ? [] : [`    ${more.standby}`]),
       '',
     ].join('\n');
-    writeFileSync(file, readFileSync(lab.configFile, 'utf8').replace('servers:\n', entry));
+    const own = readFileSync(lab.configFile, 'utf8').replace('servers:\n', entry);
+    writeFileSync(file, `${own}${more.top ?? ''}\n`);
     return file;
   }
 

@@ -66,7 +66,7 @@ export function cleanUpList(context: TakeOver, record: PlanRecord): CleanUpItem[
   if (to.accounts === undefined) {
     add(
       'configuration',
-      `${move.to} has no accounts in the configuration; while it acts it has those of ${move.from}. After a commit, swap live and standby of pair ${move.pair} and give ${move.to} its accounts.`,
+      `${move.to} has no accounts in the configuration; while it acts it has those of ${move.from}. After a commit, swap live and standby of pair ${move.pair}, give ${move.to} the accounts of ${move.from}, and take \`accounts\` from ${move.from}: it would be shadowed as if people worked on it.`,
     );
   }
   if (!ports.following.continuous) {
