@@ -5,9 +5,10 @@
  */
 import type { Catalog } from '../../../catalog/index.ts';
 import type { Lsn } from '../../../journal/index.ts';
-import type { ImapConnection } from '../imap/index.ts';
+import type { ImapConnection, MailboxListing } from '../imap/index.ts';
 import { isOwnMailbox } from '../shadow/index.ts';
 import type { ActionOptions, Difference } from '../types.ts';
+import { isAbsent } from '../verify/index.ts';
 import { asSomeAccount, featuresOf, isOfTheAccount } from './features.ts';
 import { isKept, type NameRules, nameOnTarget } from './names.ts';
 import { openTarget, type TargetServer } from './target.ts';
@@ -161,8 +162,16 @@ async function statuses(
     for (let account = waiting.shift(); account !== undefined; account = waiting.shift()) {
       const name = account;
       try {
-        const listings = await pool.use(name, (connection) => connection.listMailboxes());
-        for (const listing of listings) if (listing.selectable) add(name, listing.name, listing.status ?? {});
+        const listings = await pool.use(name, async (connection) => {
+          const there: MailboxListing[] = [];
+          for (const listing of await connection.listMailboxes()) {
+            if (!listing.selectable) continue;
+            if (listing.status === undefined && (await isAbsent(connection, listing.name))) continue;
+            there.push(listing);
+          }
+          return there;
+        });
+        for (const listing of listings) add(name, listing.name, listing.status ?? {});
       } catch (error) {
         signal?.throwIfAborted();
         if (!isOfTheAccount(error)) throw error;
