@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ShadowSummary } from '../../src/workloads/mail/index.ts';
+import { type ShadowSummary, verifyMail } from '../../src/workloads/mail/index.ts';
 import { freePort } from '../lab/address.ts';
 import type { Dovecot } from '../lab/dovecot.ts';
 import { ImapClient } from './imap-client.ts';
@@ -14,6 +14,7 @@ import { JournalWatch } from './journal-watch.ts';
 import {
   assertVerified,
   command,
+  depsNow,
   document,
   editConfig,
   idsIn,
@@ -216,6 +217,26 @@ describe('a fault that stays', { skip: serversMissing }, () => {
     await fill(behind.lab.dovecot, raw);
     behind.script.rewrites.push({ from: 'RFC822.SIZE 7321 ', to: 'XFC822.SIZE 7321 ' });
     await assertSetAsideThenRecovered(behind, 'MAIL_MESSAGE_DAMAGED');
+  });
+
+  it('in what is said of a message that is set aside for it is a difference to verify', async (t) => {
+    const { lab, proxy, script } = await labBehindProxy(t, { accounts: 1 });
+    const raw = Buffer.concat([numberedMessage('cut-here'), Buffer.alloc(7_321, 'z')]).subarray(0, 7_321);
+    await fill(lab.dovecot, raw);
+    script.faults.push({ atText: 'RFC822.SIZE 7321', what: 'reset' });
+    assert.deepEqual(codes(await passOver(lab)), [[FIRST, 'MAIL_CONNECTION_LOST']]);
+    const struck = proxy.struck;
+    const report = await verifyMail(await depsNow(lab), { bodies: 'all' });
+    assert.ok(proxy.struck > struck);
+    assert.equal(report.equal, false);
+    assert.deepEqual(
+      report.differences.map(({ mailbox, uid, what }) => [mailbox, uid, what]),
+      [['INBOX', 7, 'message-extra']],
+    );
+    assert.match(report.differences[0]?.expected ?? '', /^set aside/);
+    assert.match(report.differences[0]?.found ?? '', /^MAIL_CONNECTION_LOST/);
+    assert.deepEqual(report.problems, []);
+    assert.equal(report.certificate.bodiesCompared, MESSAGES + 3);
   });
 
   it('at more messages than are given up in one look leaves none behind but those', async (t) => {

@@ -39,6 +39,7 @@ export interface VerifyDeps extends Omit<MailDeps, 'vault'> {
 
 const DIFFERENCES_LISTED = 1_000;
 const COMPARED_AT_ONCE = 1_000;
+const SET_ASIDE = 'set aside: the server could not serve it';
 
 /**
  * May be repeated at any time. Errors: CATALOG_ACCOUNT_UNKNOWN, CATALOG_AT_…; that of the server when no account could be
@@ -345,7 +346,7 @@ class Comparison {
       found.add(message.uid);
       const held = expected.get(message.uid);
       if (!held) {
-        const why = setAside.has(message.uid) ? { expected: 'set aside: the server could not serve it' } : {};
+        const why = setAside.has(message.uid) ? { expected: SET_ASIDE } : {};
         this.#differ({ account, mailbox, uid: message.uid, what: 'message-extra', ...why });
         return;
       }
@@ -375,6 +376,12 @@ class Comparison {
         this.#differ({ account, mailbox, uid: message.uid, what: 'message-missing' });
       listing.update(`${message.uid} ${message.size} ${message.flags.join(' ')}\0`);
       listing.update(message.hash);
+    }
+    for (const [uid, failure] of unreadable) {
+      if (expected.has(uid) || found.has(uid)) continue;
+      // The server has it still: one that is gone is left out of an answer, and breaks none.
+      const sides = { expected: SET_ASIDE, found: reasonOf(failure) };
+      this.#differ({ account, mailbox, uid, what: 'message-extra', ...sides });
     }
     const compared = messages.filter(
       (message, index) => (this.#messages + index) % this.#bodyEvery === 0 && found.has(message.uid),
