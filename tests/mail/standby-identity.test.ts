@@ -1,13 +1,14 @@
 /** Clients that knew the live server find on the standby what they know: nothing is fetched again. UIDs far apart are kept. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { verifyMail } from '../../src/workloads/mail/index.ts';
 import { quickCompare, verifyAgainst } from '../../src/workloads/mail/standby/index.ts';
 import { type AccountDump, dumpAccount } from '../lab/imap-check.ts';
 import { requirePackages } from '../lab/packages.ts';
 import { temporaryDirectory } from '../lab/temp.ts';
 import { ImapClient } from './imap-client.ts';
-import { fillAccount, mail } from './restore-world.ts';
-import { StandbyWorld } from './standby-world.ts';
+import { deliver, fillAccount, mail } from './restore-world.ts';
+import { STANDBY, StandbyWorld } from './standby-world.ts';
 import { serversMissing } from './support.ts';
 import { filesBelow, synchronisers, workOffline } from './synchronisers.ts';
 
@@ -89,6 +90,39 @@ describe('the identity of a standby', { skip: serversMissing }, () => {
         (await verifyAgainst(deps, { bodies: 'all' })).differences.some(
           ({ what }) => what === 'message-extra',
         ),
+      );
+    });
+  });
+
+  it('is compared with a past that the replica has left behind', async (t) => {
+    const world = await StandbyWorld.start(t, { format: 'maildir', accounts: 1 });
+    const [account] = world.lab.dovecot.accounts as [string];
+    await fillAccount(world.lab, account);
+    const at = (await world.lab.shadow()).lsn;
+    await world.bringUpWell();
+    await deliver(world.lab, account, ['came-meanwhile']);
+    await world.lab.shadow();
+    await world.withDeps(async (deps) => {
+      const { config, clock, log, reader } = deps;
+      const { catalog, dir } = reader;
+      // As a comparison sees it that began before.
+      const vault = { catalog, dir, committedLsn: at, journalId: catalog.journalId, failure: undefined };
+      const begun = await verifyMail({ server: STANDBY, config, clock, log, vault }, { bodies: 'all', at });
+      assert.deepEqual(begun.differences, []);
+      assert.deepEqual((await verifyAgainst(deps, { bodies: 'all', at })).differences, []);
+    });
+
+    await world.onStandby(account, async (client) => {
+      await client.append('INBOX', mail('too many'));
+      await client.append('INBOX', mail('one more'));
+      await client.mailboxOpen('INBOX');
+      await client.messageDelete('31:*', { uid: true });
+    });
+    await world.withDeps(async (deps) => {
+      const { differences } = await verifyAgainst(deps, { bodies: 'all', at });
+      assert.deepEqual(
+        differences.map(({ mailbox, what }) => [mailbox, what]),
+        [['INBOX', 'uidnext']],
       );
     });
   });
