@@ -126,6 +126,17 @@ describe('the identity of a standby', { skip: serversMissing }, () => {
       );
     });
   });
+
+  it('is not looked for in an account that the replica does not have', async (t) => {
+    const world = await StandbyWorld.start(t, { format: 'maildir', accounts: 1 });
+    await world.lab.shadow();
+    await world.withDeps(async (deps) => {
+      await assert.rejects(verifyAgainst(deps, { bodies: 'all', account: 'usr0001' }), {
+        code: 'CATALOG_ACCOUNT_UNKNOWN',
+        remedy: 'Did you mean user0001?',
+      });
+    });
+  });
 });
 
 function messagesOf(dump: AccountDump): number {

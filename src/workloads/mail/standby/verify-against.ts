@@ -1,4 +1,5 @@
 /** The certificate of a standby: everything that it serves next to what the replica of another server says. */
+import { requireAccount } from '../../../catalog/index.ts';
 import type { ActionOptions, VerifyReport, VerifyRequest } from '../types.ts';
 import { verifyMail } from '../verify/index.ts';
 import { isKept, nameOnTarget } from './names.ts';
@@ -18,7 +19,10 @@ export async function verifyAgainst(
 ): Promise<VerifyReport> {
   const { reader, target, config, clock, log } = deps;
   const at = request.at ?? reader.catalog.appliedLsn;
-  const accounts = request.account === undefined ? reader.catalog.accountNames(at) : [request.account];
+  const accounts =
+    request.account === undefined
+      ? reader.catalog.accountNames(at)
+      : [requireAccount(reader.catalog, request.account, at).account];
   const rules =
     accounts.length === 0 ? { separator: null, prefix: '' } : await namesOf(deps, accounts, options.signal);
   const report = await verifyMail(
