@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { it, type TestContext } from 'node:test';
-import { bringUp } from '../../src/workloads/mail/standby/index.ts';
+import { type BringUpReport, type BringUpRequest, bringUp } from '../../src/workloads/mail/standby/index.ts';
 import { fillDovecot } from '../lab/fill.ts';
 import { compareDumps, connectImap, dumpAccount } from '../lab/imap-check.ts';
 import { StandbyWorld } from './standby-world.ts';
@@ -40,6 +40,18 @@ async function refusing(t: TestContext, url: string, refused: string, exitCode: 
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/doveadm/v1`;
 }
 
+function bringUpThrough(
+  world: StandbyWorld,
+  url: string,
+  request: BringUpRequest = {},
+): Promise<BringUpReport> {
+  return world.withDeps((deps) => {
+    const { doveadm } = deps.config;
+    assert.ok(doveadm);
+    return bringUp({ ...deps, config: { ...deps.config, doveadm: { ...doveadm, url } } }, request);
+  });
+}
+
 it('an account whose UIDs cannot be set is restored without, and the others keep theirs', {
   skip: serversMissing,
 }, async (t) => {
@@ -52,11 +64,7 @@ it('an account whose UIDs cannot be set is restored without, and the others keep
   await client.logout();
   await world.lab.shadow();
   const url = await refusing(t, world.standby.doveadmUrl, refused, NO_PERMISSION);
-  const report = await world.withDeps((deps) => {
-    const { doveadm } = deps.config;
-    assert.ok(doveadm);
-    return bringUp({ ...deps, config: { ...deps.config, doveadm: { ...doveadm, url } } }, { connections: 1 });
-  });
+  const report = await bringUpThrough(world, url, { connections: 1 });
   assert.deepEqual(report.problems, []);
   assert.deepEqual([...new Set(report.notKept.map(({ account }) => account))], [refused]);
   for (const account of [refused, ...others]) {
@@ -97,15 +105,53 @@ for (const [what, exitCode] of Object.entries({
     await leaveGap(world, account);
     await world.lab.shadow();
     const url = await refusing(t, world.standby.doveadmUrl, account, exitCode);
-    const report = await world.withDeps((deps) => {
-      const { doveadm } = deps.config;
-      assert.ok(doveadm);
-      return bringUp({ ...deps, config: { ...deps.config, doveadm: { ...doveadm, url } } }, {});
-    });
+    const report = await bringUpThrough(world, url);
     assert.equal(report.problems.length, 1, JSON.stringify(report));
     assert.deepEqual(await world.standbyState(account), before);
 
     await world.bringUpWell();
     await world.assertSame();
+  });
+}
+
+for (const isMailOfItsOwn of [false, true]) {
+  const what = isMailOfItsOwn ? 'nothing but mail of its own' : 'nothing that the live server still has';
+  it(`an account that holds ${what} keeps its identity when the doveadm API is not allowed any more`, {
+    skip: serversMissing,
+  }, async (t) => {
+    const world = await StandbyWorld.start(t, { format: 'maildir', accounts: 1 });
+    const [account = ''] = world.lab.dovecot.accounts;
+    const client = await connectImap(world.lab.login(account));
+    const append = (subject: string) => client.append('INBOX', `Subject: ${subject}\r\n\r\n${subject}\r\n`);
+    for (const subject of ['first', 'second', 'third']) await append(subject);
+    await world.lab.shadow();
+    await world.bringUpWell();
+    await world.assertSame();
+    if (isMailOfItsOwn) {
+      await world.onStandby(account, async (own) => {
+        await own.mailboxOpen('INBOX');
+        await own.messageDelete('1:*', { uid: true });
+        await own.append('INBOX', 'Subject: misled\r\n\r\nmisled\r\n');
+      });
+    }
+    const before = await world.standbyState(account);
+
+    await append('came and went');
+    await client.mailboxOpen('INBOX');
+    await client.messageDelete('1:*', { uid: true });
+    for (const subject of ['late', 'later']) await append(subject);
+    await client.logout();
+    await world.lab.shadow();
+    const url = await refusing(t, world.standby.doveadmUrl, account, NO_PERMISSION);
+    const report = await bringUpThrough(world, url);
+    assert.deepEqual(
+      report.problems.map(({ code }) => code),
+      ['MAIL_FEATURE_MISSING'],
+    );
+    assert.deepEqual(await world.standbyState(account), before);
+
+    await world.bringUpWell();
+    await world.assertSame();
+    assert.equal(await world.countOnStandby(account, 'misled'), isMailOfItsOwn ? 1 : 0);
   });
 }

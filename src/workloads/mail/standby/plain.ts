@@ -24,6 +24,8 @@ interface Found {
   readonly uid: number;
   readonly size: number;
   readonly flags: readonly string[];
+  /** Of INTERNALDATE; absent where that is none. */
+  readonly dateMs?: number;
 }
 
 /** Errors: `MAIL_…` of the connection. */
@@ -36,9 +38,9 @@ export async function bringMailboxPlainly(
   if (!isThere && !dryRun) await ensureMailbox(connection, name, row.specialUse);
   const open = isThere || !dryRun ? await connection.select(name) : undefined;
   const found = open && open.exists > 0 ? await foundIn(tools) : new Map<string, Found[]>();
+  const mayAppend =
+    dryRun || !tools.doveadm || !(await hasIdentity(tools, row, open, [...found.values()].flat()));
   const flagChanges = new Map<string, { flags: readonly string[]; uids: number[] }>();
-  /** Messages under the UIDs that the replica has. */
-  let sameUids = 0;
   for (let afterUid = 0; ; ) {
     const rows = reader.catalog.messages(row.id, { at, afterUid, limit: ROWS_AT_ONCE });
     const missing: MessageRow[] = [];
@@ -52,7 +54,6 @@ export async function bringMailboxPlainly(
         continue;
       }
       tally.present += 1;
-      if (has.uid === wanted.uid) sameUids += 1;
       const flags = flagsKept(open, wanted.flags);
       if (flags.join(' ') === has.flags.join(' ')) continue;
       const change = flagChanges.get(flags.join(' ')) ?? { flags, uids: [] };
@@ -63,7 +64,7 @@ export async function bringMailboxPlainly(
       tally.restored += missing.length;
       for (const { size } of missing) tally.bytes += size;
     } else if (missing.length > 0) {
-      if (tools.doveadm && hasIdentity(row, open, sameUids)) refuse(tools, name);
+      if (!mayAppend) refuse(tools, name);
       await append(tools, name, open, missing);
     }
     tally.tell(row.account, row.name);
@@ -95,14 +96,21 @@ export async function bringMailboxPlainly(
   await connection.unselect();
 }
 
-/** It was brought up with its UIDs once, and they are what clients know. The same UIDVALIDITY alone may be chance: it is a second. */
-function hasIdentity(
-  { uidValidity }: MailboxRow,
+/**
+ * It was brought up with its UIDs once, and they are what clients know, whatever became of those messages on the live server since. The same UIDVALIDITY
+ * alone may be chance, as it is a second: then what the journal holds is in it under other UIDs.
+ */
+async function hasIdentity(
+  tools: AccountTools,
+  { id, uidValidity }: MailboxRow,
   open: SelectedMailbox | undefined,
-  sameUids: number,
-): boolean {
+  found: readonly Found[],
+): Promise<boolean> {
   if (open === undefined || open.uidValidity !== uidValidity) return false;
-  return open.exists === 0 ? (open.uidNext ?? 1) > 1 : sameUids > 0;
+  if (found.length === 0) return (open.uidNext ?? 1) > 1;
+  const { catalog } = tools.reader;
+  if (found.some(({ uid, size, dateMs }) => catalog.everHeld(id, uid, size, dateMs))) return true;
+  return (await strangersAmong(tools, found, undefined)).length === found.length;
 }
 
 /** Clients would find messages under UIDs that are to be others'. */
@@ -124,7 +132,8 @@ async function foundIn({ connection, checkBodies }: AccountTools): Promise<Map<s
     const hash = checkBodies ? digest('sha256', body ?? '', 'buffer') : undefined;
     const key = keyOf(size, internalDate, hash);
     const same = found.get(key);
-    const one = { uid, size, flags: normalizeFlags(flags) };
+    const dateMs = internalDateMs(internalDate);
+    const one = { uid, size, flags: normalizeFlags(flags), ...(dateMs === undefined ? {} : { dateMs }) };
     if (same) same.push(one);
     else found.set(key, [one]);
   });
