@@ -5,7 +5,7 @@
  */
 import type { MailboxRow, MessageRow } from '../../../catalog/index.ts';
 import type { StepRecord } from '../../../journal/index.ts';
-import { hasCode } from '../../../lib/index.ts';
+import { counted, hasCode, reviveError, UnderstudyError } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import {
   countOfRanges,
@@ -29,6 +29,11 @@ const ATTEMPTS_WITHOUT_PROGRESS = 3;
 const GIVEN_UP_IN_A_ROW = 10;
 /** A mailbox listed as unchanged may have received what another lost: so often the tree is read again for it. */
 const LOOKS_FOR_MOVED = 10;
+/**
+ * What was removed while a mailbox is refused may have been moved into it, and is shown as it was for so long: one that is locked or
+ * repaired is open again by then, and of one that never is again somebody has heard.
+ */
+const REMOVALS_WAIT_MS = 24 * 60 * 60_000;
 /** Of so many removed messages it is worth while to ask where else they are. */
 const REMOVED_ASKED_FOR = 1_000;
 
@@ -230,7 +235,7 @@ class AccountFollow {
       );
       const removals =
         gone.length > 0 || [...this.#outcomes.values()].some(({ vanished }) => vanished.length > 0);
-      if (!removals || this.#refused.size > 0) break;
+      if (!removals || this.#removalsWait(gone)) break;
       // A message that was removed may have been moved on before we saw it where it came, which leaves a gap there.
       const settled = seen.every(({ gaps, vanished }) => !gaps && !vanished);
       const confirmed = gone.every(({ id }) => missedBefore.has(id));
@@ -239,10 +244,10 @@ class AccountFollow {
       if (look === LOOKS_FOR_MOVED) gone = gone.filter(({ id }) => missedBefore.has(id));
       missedBefore = new Set(gone.map(({ id }) => id));
     }
-    // What was removed elsewhere may have been moved to where we could not look.
-    if (this.#refused.size > 0) await this.#finishWithoutRemovals();
+    const waits = this.#removalsWait(gone);
+    if (waits) await this.#finishWithoutRemovals();
     else await this.#remove(gone);
-    for (const error of this.#refused.values()) throw error;
+    for (const error of this.#refused.values()) throw waits ? this.#withWaiting(error, gone) : error;
     // Reported once all the others are up to date.
     for (const error of unreadable.values()) throw error;
   }
@@ -289,12 +294,30 @@ class AccountFollow {
     return seen;
   }
 
+  /** What was removed may have been moved to where we could not look; not for ever, or what is deleted would never go. */
+  #removalsWait(gone: readonly MailboxRow[]): boolean {
+    const { deps, removalsHeldSinceMs } = this.#context;
+    if (this.#refused.size === 0 || this.#areElsewhere(gone)) return false;
+    const nowMs = deps.clock.monotonicMs();
+    const sinceMs = removalsHeldSinceMs.get(this.#account) ?? nowMs;
+    removalsHeldSinceMs.set(this.#account, sinceMs);
+    return nowMs - sinceMs < REMOVALS_WAIT_MS;
+  }
+
+  #withWaiting(error: unknown, gone: readonly MailboxRow[]): unknown {
+    if (!(error instanceof UnderstudyError)) return error;
+    const { deps, removalsHeldSinceMs } = this.#context;
+    const heldMs = deps.clock.monotonicMs() - (removalsHeldSinceMs.get(this.#account) ?? 0);
+    const removed = this.#removedWith(gone.map(({ id }) => id));
+    const until = new Date(deps.clock.wallMs() - heldMs + REMOVALS_WAIT_MS).toISOString().slice(0, 16);
+    const waiting = `the replica keeps ${counted(removed, 'message')} that went from other mailboxes of the account until ${until}Z, for what went may have been moved there`;
+    return reviveError({ ...error.toJSON(), message: `${error.message}; ${waiting}` });
+  }
+
   /** Whether every message that is about to be removed is in another place too. */
   #areElsewhere(gone: readonly MailboxRow[]): boolean {
     const { catalog } = this.#context.deps.vault;
-    let removed = this.#messagesOf(gone.map(({ id }) => id));
-    for (const { vanished } of this.#outcomes.values()) removed += countOfRanges(vanished);
-    if (removed > REMOVED_ASKED_FOR) return false;
+    if (this.#removedWith(gone.map(({ id }) => id)) > REMOVED_ASKED_FOR) return false;
     const goneIds = new Set(gone.map(({ id }) => id));
     const stays = ({ mailboxId, uid }: { mailboxId: MailboxRow['id']; uid: number }) =>
       !goneIds.has(mailboxId) && !rangesHold(this.#outcomes.get(mailboxId)?.vanished ?? [], uid);
@@ -432,10 +455,13 @@ class AccountFollow {
 
   /** Removals, after everything that was added anywhere; a burst of them gets a checkpoint just before. */
   async #remove(gone: readonly MailboxRow[]): Promise<void> {
-    const removed = await this.#markBurst(gone.map(({ id }) => id));
+    const ids = gone.map(({ id }) => id);
+    const isDoubtful = this.#refused.size > 0 && !this.#areElsewhere(gone);
+    const removed = await this.#markBurst(ids, isDoubtful);
     for (const [id, outcome] of this.#outcomes) await this.#finish(id as MailboxRow['id'], outcome);
     if (gone.length > 0) await this.#commit(gone.map((row) => ({ t: 'mailbox-gone', id: row.id }) as const));
     this.#countRemoved(removed);
+    this.#context.removalsHeldSinceMs.delete(this.#account);
   }
 
   async #finishWithoutRemovals(): Promise<void> {
@@ -453,18 +479,25 @@ class AccountFollow {
     this.#context.movedOn.add(id);
   }
 
-  /** How many messages go with these mailboxes and with what vanished; marks the state before when they are many. */
-  async #markBurst(gone: readonly MailboxRow['id'][]): Promise<number> {
+  /** How many messages go with these mailboxes and with what vanished; marks the state before when they are many, or may still be there. */
+  async #markBurst(gone: readonly MailboxRow['id'][], isDoubtful = false): Promise<number> {
     const { vault, config } = this.#context.deps;
-    let removed = this.#messagesOf(gone);
-    for (const { vanished } of this.#outcomes.values()) removed += countOfRanges(vanished);
+    const removed = this.#removedWith(gone);
     const { share, least } = config.shadow.burst;
     const of = vault.catalog.account(this.#account)?.messageCount ?? 0;
-    if (this.#burstMarked || removed < least || removed < share * of) return removed;
+    const isBurst = removed >= least && removed >= share * of;
+    if (this.#burstMarked || !(isBurst || isDoubtful)) return removed;
     this.#burstMarked = true;
     const before = vault.committedLsn;
     await this.#commit([{ t: 'checkpoint', cause: 'burst', account: this.#account }]);
     this.#context.onBurst({ account: this.#account, removed, of, before: `lsn:${before}` });
+    return removed;
+  }
+
+  /** With these mailboxes and with what vanished. */
+  #removedWith(gone: readonly MailboxRow['id'][]): number {
+    let removed = this.#messagesOf(gone);
+    for (const { vanished } of this.#outcomes.values()) removed += countOfRanges(vanished);
     return removed;
   }
 

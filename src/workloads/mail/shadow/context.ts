@@ -29,6 +29,8 @@ export interface FollowContext {
   readonly pauses: MessagePauses;
   /** UIDs that a fetch which failed may have failed by, until their mailbox has been looked at to its end. */
   readonly suspects: Map<MailboxRow['id'], Set<number>>;
+  /** Since when removals of an account wait for a mailbox that is refused. */
+  readonly removalsHeldSinceMs: Map<string, number>;
   /** Told when a burst of removals was journaled, with the checkpoint just before it. */
   onBurst(burst: Burst): void;
 }

@@ -87,6 +87,7 @@ export class Follower {
       movedOn: new Set(),
       pauses: new MessagePauses(deps.clock),
       suspects: new Map(),
+      removalsHeldSinceMs: new Map(),
       onBurst: (burst) => this.#burst(burst),
     };
   }
