@@ -34,6 +34,24 @@ describe('an outage', { skip: serversMissing }, () => {
     await until('mail is followed', 10_000, () => idsIn(catalog, 'user0004').includes('after'));
   });
 
+  it('is none where accounts are refused for now at their log-in: the server was reached', async (t) => {
+    const strangers = ['stranger1', 'stranger2', 'stranger3', 'stranger4'];
+    const { lab, proxy, script } = await labBehindProxy(t, {
+      accounts: 2,
+      listed: [...strangers, 'user0001', 'user0002'],
+      serverLines: ['shadow: { sweep: 300ms, watch: 0, connections: 1 }'],
+    });
+    script.rewrites.push({
+      from: 'NO [AUTHORIZATIONFAILED] ',
+      to: 'NO [UNAVAILABLE] for now ',
+    });
+    assert.deepEqual(
+      (await shadowOnce(await lab.deps())).problems.map(({ account, code }) => [account, code]),
+      strangers.map((account) => [account, 'MAIL_UNAVAILABLE']),
+    );
+    assert.equal(proxy.struck, strangers.length);
+  });
+
   for (const what of ['bye', 'end'] as const) {
     it(`is one too where connections are taken and ended at once: ${what}`, async (t) => {
       const { lab, script } = await labBehindProxy(t, {

@@ -3,6 +3,7 @@
  * accounts that changed last are the likeliest to change again, and a login costs the server a process.
  */
 import { setMaxListeners } from 'node:events';
+import { UnderstudyError } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
 import { ByteBudget, ImapConnection, type ImapConnectOptions, type ServerTraits } from '../imap/index.ts';
 import type { MailDeps } from '../types.ts';
@@ -27,6 +28,11 @@ const beforeLogIn = new WeakSet<Error>();
 /** Whether a pool's error comes from making a connection, and not from what was done with it. */
 export function wasBeforeLogIn(error: unknown): boolean {
   return error instanceof Error && beforeLogIn.has(error);
+}
+
+/** Whether it is the server's answer to the log-in itself, whatever its code: it was reached, and speaks of this account. */
+export function wasAnswerToLogIn(error: unknown): boolean {
+  return wasBeforeLogIn(error) && error instanceof UnderstudyError && error.details['account'] !== undefined;
 }
 
 export class ConnectionPool {

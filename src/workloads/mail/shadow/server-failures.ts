@@ -3,7 +3,7 @@
  * account decides it: so many fail in a row, and none is well in between.
  */
 import { hasCode } from '../../../lib/index.ts';
-import { wasBeforeLogIn } from './connection-pool.ts';
+import { wasAnswerToLogIn, wasBeforeLogIn } from './connection-pool.ts';
 
 /** Failures to reach the server at all. */
 const UNREACHABLE = [
@@ -29,7 +29,8 @@ export function isUnreachable(error: unknown): boolean {
 
 export function isConnectionFailure(error: unknown): boolean {
   if (isUnreachable(error)) return true;
-  return wasBeforeLogIn(error) && UNREACHABLE_BEFORE_LOGIN.some((code) => hasCode(error, code));
+  if (!wasBeforeLogIn(error) || wasAnswerToLogIn(error)) return false;
+  return UNREACHABLE_BEFORE_LOGIN.some((code) => hasCode(error, code));
 }
 
 export class ServerFailures {
@@ -44,7 +45,7 @@ export class ServerFailures {
 
   /** Whether with this failure it is the server that fails. `accounts`: how many it has, if that is known: all of them are enough. */
   failed(account: string, error: unknown, accounts?: number): boolean {
-    const isLogin = LOGIN_FAILURES.some((code) => hasCode(error, code));
+    const isLogin = wasAnswerToLogIn(error) || LOGIN_FAILURES.some((code) => hasCode(error, code));
     if (!isLogin && !isConnectionFailure(error)) return false;
     if (isLogin && this.#everWell) return false;
     this.#inARow.add(account);
