@@ -141,11 +141,10 @@ async function orGivenBack(
   options: PlanOptions,
 ): Promise<PlanResult> {
   const result = await run;
-  const { id, problem } = result.plan;
   if (!isStuck(result.plan) || options.signal.aborted) return result;
   crashPoint('plan.given-back.before');
-  const reason = `could not be completed: ${problem?.message ?? ''}`;
-  const { plan } = await engine.rollback(id, { by, reason }, options);
+  // Without a reason: nobody has decided to leave anything behind. Why it is taken back is told by the step that failed.
+  const { plan } = await engine.rollback(result.plan.id, { by }, options);
   return { plan, resumed: result.resumed };
 }
 

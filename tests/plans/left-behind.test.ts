@@ -283,6 +283,12 @@ test('a switchover that is gone on with and fails gives people their server back
   const { plan } = await world.json(1, 'plan', 'resume', id, '--yes');
   assert.equal(plan.state, 'rolled-back');
   assert.equal(stepOf(plan, 'drain').problem.code, 'TAKEOVER_ACCOUNTS_UNREAD');
+  const { direction, reason } = plan.runs.at(-1);
+  assert.deepEqual(
+    [direction, reason],
+    ['back', undefined],
+    'nobody has given a reason to leave anything behind',
+  );
   assert.equal(await world.doorMode(), 'open');
   await world.assertBoundTo(world.live);
 });

@@ -10,6 +10,7 @@ import type { PlanRecord, PlanStep, StepIo } from '../index.ts';
 import { accountsOf, momentOf } from './accounts.ts';
 import { type CarriedTail, type Moment, recall, remember, type TakeOver } from './context.ts';
 import { takeOverErrors } from './errors.ts';
+import { isMoved } from './people-moved.ts';
 import { bindBack } from './steps/bindings.ts';
 import { setDoors } from './steps/door.ts';
 import { fence } from './steps/fence.ts';
@@ -32,14 +33,7 @@ export function rollbackSteps(
   { subset }: TakeOver,
   record: PlanRecord,
 ): readonly PlanStep<TakeOver>[] | undefined {
-  // Also a step that found its work done: clients may go where somebody else has led them.
-  const moved = record.steps.some(
-    ({ name, direction, state, attempts }) =>
-      direction === 'forward' &&
-      (attempts > 0 || state !== 'pending') &&
-      ['rebind', 'rehome', 'protect'].includes(name),
-  );
-  if (!moved) return undefined;
+  if (!isMoved(record)) return undefined;
   const begin = [unfence, carryAhead, holdBack, carryBack, bindToFormer, rehomeBack];
   // The former server follows at once, but where it did all the time: then the other one is looked at while somebody follows these accounts there.
   return subset

@@ -7,6 +7,7 @@ import type { CarryOverReport } from '../../workloads/mail/carry-over/index.ts';
 import type { PlanRecord } from '../index.ts';
 import type { Memory, Moment, TakeOver } from './context.ts';
 import type { Loss } from './loss.ts';
+import { isMoved } from './people-moved.ts';
 import { appendedOf } from './steps/sweep.ts';
 
 export interface Rpo {
@@ -85,11 +86,7 @@ async function notWhole({ ports, move }: TakeOver, recalled: Recalled): Promise<
 
 export async function switchoverRpo(context: TakeOver, record: PlanRecord, recalled: Recalled): Promise<Rpo> {
   const { move } = context;
-  const isMoved = record.steps.some(
-    ({ name, direction, state }) =>
-      direction === 'forward' && state !== 'pending' && (name === 'rebind' || name === 'rehome'),
-  );
-  if (!isMoved) return { atMostMs: 0, sentence: 'Nothing: nobody was moved.' };
+  if (!isMoved(record)) return { atMostMs: 0, sentence: 'Nothing: nobody was moved.' };
   const unread = recalled('unread') ?? [];
   const unswept = recalled('unswept') ?? [];
   const loss = recalled('loss') as unknown as Loss | undefined;
