@@ -165,10 +165,16 @@ async function measuredOutages(
   }
 }
 
-/** When somebody first went the way that the plan goes now: of a rollback that was given up, not counted. */
-function begunOf({ runs, direction }: PlanRecord): number | undefined {
+/** When somebody first went the way that the plan goes now; undefined: its begin. */
+export function begunOf({
+  runs,
+  steps,
+  direction,
+}: Pick<PlanRecord, 'runs' | 'steps' | 'direction'>): number | undefined {
   if (direction === 'forward') return undefined;
-  return runs.find((run) => run.direction === direction)?.at;
+  // Of a rollback by steps of its own it is theirs: a former one that was given up, perhaps days ago, has left runs, and no steps.
+  const begun = steps.flatMap((step) => (step.direction === direction ? (step.startedAt ?? []) : []));
+  return begun.length > 0 ? Math.min(...begun) : runs.find((run) => run.direction === direction)?.at;
 }
 
 function clientsOf(record: PlanRecord) {

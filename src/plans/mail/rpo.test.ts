@@ -52,6 +52,15 @@ test('a failover with synchronous protection lost nothing, but where an account 
   assert.match(unfinished.sentence, /bob could not be brought up on mail-b .*Of the rest/);
 });
 
+test('what a rollback finds on the former server is not said of the new one', async () => {
+  const back = { name: 'carry-back', direction: 'back', state: 'done', attempts: 1 };
+  const taken = { ...record, steps: [...record.steps, back] } as unknown as PlanRecord;
+  const memory = { loss: certain, problems: [problem('quick', 'alice'), problem('certify', 'alice')] };
+  assert.match((await failoverRpo(context, record, knowing(memory), undefined)).sentence, /^Not all/);
+  assert.equal((await failoverRpo(context, taken, knowing(memory), undefined)).sentence, certain.sentence);
+  assert.match((await switchoverRpo(context, taken, knowing(memory))).sentence, /^Nothing/);
+});
+
 test('an earlier state that was asked for is what is missing', async () => {
   const chosen = { lsn: 3 as never, time: STARTED - 1_000 };
   const { atMostMs, sentence } = await failoverRpo(context, record, knowing({}), chosen);

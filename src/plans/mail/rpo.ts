@@ -26,6 +26,8 @@ interface Lack {
 const NAMED_AT_MOST = 10;
 /** Steps whose problems leave an account on the new server otherwise than the journal has it. */
 const NOT_WHOLE_AFTER = ['finish', 'certify', 'quick'];
+/** Of these once a rollback has compared: they speak of the former server then. */
+const NOT_WHOLE_ONCE_BACK = ['finish'];
 
 /** `chosen`: the state that was asked for, where it was not the last one. */
 export async function failoverRpo(
@@ -34,7 +36,10 @@ export async function failoverRpo(
   recalled: Recalled,
   chosen: Moment | undefined,
 ): Promise<Rpo> {
-  const lacks = [...(await heldBack(context, record, recalled)), ...(await notWhole(context, recalled))];
+  const lacks = [
+    ...(await heldBack(context, record, recalled)),
+    ...(await notWhole(context, record, recalled)),
+  ];
   const sinceOf = (first: number) => {
     const since = lacks.flatMap((lack) => lack.since ?? []);
     return Math.max(0, record.startedAt - Math.min(first, ...since));
@@ -73,9 +78,17 @@ async function heldBack(
 }
 
 /** Accounts that could not be brought up, or differ: how much of them is missing nobody knows. */
-async function notWhole({ ports, move }: TakeOver, recalled: Recalled): Promise<readonly Lack[]> {
+async function notWhole(
+  { ports, move }: TakeOver,
+  record: PlanRecord,
+  recalled: Recalled,
+): Promise<readonly Lack[]> {
+  const comparedBack = record.steps.some(
+    ({ name, direction, attempts }) => direction === 'back' && name === 'carry-back' && attempts > 0,
+  );
+  const steps = comparedBack ? NOT_WHOLE_ONCE_BACK : NOT_WHOLE_AFTER;
   const problems = (recalled('problems') ?? []).filter(
-    ({ step, account }) => account !== '' && NOT_WHOLE_AFTER.includes(step),
+    ({ step, account }) => account !== '' && steps.includes(step),
   );
   if (problems.length === 0) return [];
   const names = named([...new Set(problems.map(({ account }) => account))]);
@@ -97,7 +110,7 @@ export async function switchoverRpo(context: TakeOver, record: PlanRecord, recal
       since: loss?.lastPassAt ?? loss?.committedAt ?? record.startedAt,
     });
   }
-  lacks.push(...(await heldBack(context, record, recalled)), ...(await notWhole(context, recalled)));
+  lacks.push(...(await heldBack(context, record, recalled)), ...(await notWhole(context, record, recalled)));
   if (unswept.length > 0) {
     lacks.push({
       text: `whether mail for ${named(unswept)} reached ${move.from} late could not be looked at`,
