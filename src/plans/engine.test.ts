@@ -339,6 +339,34 @@ test('a plan whose rollback was given up can be made final', async () => {
   });
 });
 
+test('steps that are others by now keep a plan from being gone on with or undone, not from being made final or taken back otherwise', async () => {
+  const definitions = (name: string, broken: boolean) => {
+    const stuck = step(`stuck-${name}`, {
+      run: async () => {
+        if (broken) throw errors.make('TEST_REPAIR', 'x');
+        ledger.add(name);
+      },
+    });
+    const own = { rollbackSteps: () => [final('home')] };
+    return [plan('kept', [step(name)], own), plan('undone', [step(name)]), plan('stuck', [stuck])];
+  };
+  await withEngine(definitions('then', true), async (engine) => {
+    await engine.run(asked('kept'), quiet);
+    await engine.run(asked('undone', 'q'), quiet);
+    await engine.run(asked('stuck', 'q'), quiet);
+  });
+  await withEngine(definitions('now', false), async (engine) => {
+    const idOf = (kind: string) => engine.list().find((one) => one.kind === kind)?.id ?? '';
+    const [kept, undone, stuck] = [idOf('kept'), idOf('undone'), idOf('stuck')];
+    const changed = { code: 'PLAN_STEPS_CHANGED' };
+    await assert.rejects(engine.resume(stuck, { by }, quiet), changed);
+    await assert.rejects(engine.rollback(stuck, { by }, quiet), changed);
+    assert.deepEqual([engine.show(stuck).state, engine.show(stuck).runs.length], ['failed', 1]);
+    assert.equal((await engine.commit(undone, { by }, quiet)).plan.state, 'committed');
+    assert.equal((await engine.rollback(kept, { by }, quiet)).plan.state, 'rolled-back');
+  });
+});
+
 test('what stands against a rollback is told before anything is journaled', async () => {
   const definition = plan('move', [step('a')], {
     rollbackSteps: () => [final('home')],

@@ -155,8 +155,8 @@ export class PlanEngine {
 
   /**
    * Takes a plan back: by its kind's own steps, or by undoing what was done, the last first.
-   * @throws PLAN_UNKNOWN, PLAN_UNDER_WAY, PLAN_ENDED, PLAN_SUPERSEDED, PLAN_NO_WAY_BACK, PLAN_KIND_UNKNOWN, and what the definition's preflight of
-   * a rollback throws: nothing was journaled then.
+   * @throws PLAN_UNKNOWN, PLAN_UNDER_WAY, PLAN_ENDED, PLAN_SUPERSEDED, PLAN_NO_WAY_BACK, PLAN_KIND_UNKNOWN, where steps are undone
+   * PLAN_STEPS_CHANGED, and what the definition's preflight of a rollback throws: nothing was journaled then.
    */
   async rollback(id: string, caller: PlanCaller, options: PlanOptions): Promise<PlanResult> {
     const record = this.show(id);
@@ -165,9 +165,11 @@ export class PlanEngine {
     if (record.direction === 'back') return this.#resume(record, caller, options);
     checkNewest(this.#journal, record);
     return this.#working(record, options, async (definition, context, plan, held) => {
-      checkWayBack(definition.steps(context), context, record);
+      const forward = definition.steps(context);
+      checkWayBack(forward, context, record);
       const steps = definition.rollbackSteps?.(context, record);
-      if (steps !== undefined && steps.length > 0) await definition.rollbackPreflight?.(context);
+      if (steps !== undefined && steps.length > 0) await definition.rollbackPreflight?.(context, record);
+      else checkSame(record, 'forward', forward);
       await plan.append(runEvent('back', caller, steps && listOf(steps, context)));
       return this.#back(definition, context, plan, held);
     });
@@ -241,6 +243,10 @@ export class PlanEngine {
       record,
       options,
       async (definition, context, plan, held) => {
+        // A commit, and a rollback by steps of its own, neither run nor undo these.
+        if (record.direction === 'forward' || (record.direction === 'back' && !hasOwnWayBack(record))) {
+          checkSame(record, 'forward', definition.steps(context));
+        }
         await plan.append(runEvent(record.direction, caller));
         if (record.direction === 'forward') return this.#forward(definition, context, plan, held);
         if (record.direction === 'back') return this.#back(definition, context, plan, held);
@@ -268,7 +274,6 @@ export class PlanEngine {
       const parameters = parametersOf(definition, record.parameters);
       const context = await definition.context(parameters, this.#depsOf(plan, record.pair));
       try {
-        checkSame(record, 'forward', definition.steps(context));
         return { plan: await work(definition, context, plan, held), resumed };
       } finally {
         await definition.dispose?.(context);
@@ -284,7 +289,7 @@ export class PlanEngine {
   async #back(definition: AnyPlanDefinition, context: unknown, plan: ActivePlan, options: PlanOptions) {
     const run = this.#stepRun(plan, context, options);
     // Which of the two ways a rollback goes was decided when it began.
-    const hasOwnSteps = plan.record.steps.some((step) => step.direction === 'back');
+    const hasOwnSteps = hasOwnWayBack(plan.record);
     const steps = hasOwnSteps ? (definition.rollbackSteps?.(context, asFound(plan.record)) ?? []) : [];
     checkSame(plan.record, 'back', steps);
     const end = hasOwnSteps
@@ -480,7 +485,7 @@ export async function previewRollback(
     checkWayBack(forward, context, record);
     const own = definition.rollbackSteps?.(context, asFound(record)) ?? [];
     const findings =
-      own.length > 0 && record.direction !== 'back' ? await findingsBefore(definition, context) : [];
+      own.length > 0 && record.direction !== 'back' ? await findingsBefore(definition, context, record) : [];
     const sentence = `Take back: ${definition.sentence(parameters, pair)}`;
     const steps =
       own.length > 0 ? await previewSteps(own, context, recall) : previewUndo(forward, context, record);
@@ -491,9 +496,13 @@ export async function previewRollback(
 }
 
 /** What a rollback would be refused for is told with what it would do. */
-async function findingsBefore(definition: AnyPlanDefinition, context: unknown): Promise<Finding[]> {
+async function findingsBefore(
+  definition: AnyPlanDefinition,
+  context: unknown,
+  record: PlanRecord,
+): Promise<Finding[]> {
   try {
-    await definition.rollbackPreflight?.(context);
+    await definition.rollbackPreflight?.(context, record);
     return [];
   } catch (error) {
     return [fromError({ id: 'rollback', title: 'it can be taken back' }, error)];
@@ -536,6 +545,11 @@ function previewUndo<C>(steps: readonly PlanStep<C>[], context: C, record: PlanR
 
 function hasBegun(record: PlanRecord, name: string): boolean {
   return record.steps.some((step) => step.direction === 'forward' && step.name === name && step.attempts > 0);
+}
+
+/** Its rollback has begun, and goes by steps of its own. */
+function hasOwnWayBack(record: PlanRecord): boolean {
+  return record.steps.some(({ direction }) => direction === 'back');
 }
 
 /** Nothing but what can be undone has begun. */

@@ -109,7 +109,7 @@ export interface PlanDefinition<P = unknown, C = unknown> {
   context(parameters: P, deps: PlanDeps): Promise<C>;
   /** Lets go of what the context holds (connections, readers). */
   dispose?(context: C): Promise<void>;
-  /** The same names in the same order at each resume: from the parameters and the configuration, not from what has been remembered. */
+  /** The same names in the same order whenever they are run again or undone: from the parameters and the configuration, not from what has been remembered. */
   steps(context: C): readonly PlanStep<C>[];
   /** Changes nothing. Called before anything is journaled, and in a dry run; not on resume. */
   preflight(context: C, options: PreflightOptions): Promise<readonly Finding[]>;
@@ -121,7 +121,7 @@ export interface PlanDefinition<P = unknown, C = unknown> {
    */
   rollbackSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[] | undefined;
   /** Changes nothing; asked before a rollback by steps of its own is journaled. Throws what stands against it; a dry run tells it as a finding. */
-  rollbackPreflight?(context: C): Promise<void>;
+  rollbackPreflight?(context: C, record: PlanRecord): Promise<void>;
   /** Steps that make a done plan final, beyond saying so in the record; as above. */
   commitSteps?(context: C, record: PlanRecord): readonly PlanStep<C>[];
 }

@@ -93,6 +93,13 @@ export const takeOverErrors = defineErrors({
     remedy:
       'Correct what the message names, then: understudy plan rollback ID · or leave it behind: --reason TEXT',
   },
+  TAKEOVER_DIRECTORY_MISSING: {
+    kind: 'failed',
+    retry: 'after-repair',
+    summary:
+      'The plan has changed entries of a directory that the pair does not have in the configuration any more, so a rollback could not set them back.',
+    remedy: 'Give the pair its `directory` again, then: understudy plan rollback ID',
+  },
   TAKEOVER_UNDECIDED: {
     kind: 'refused',
     retry: 'after-repair',

@@ -82,6 +82,7 @@ const unfence: PlanStep<TakeOver> = {
     ),
   isDone: async (_, io) => recall(io, 'unfencedInRun') === io.runs,
   async run(context, io) {
+    insistOnDirectory(context, io);
     await fence.undo?.(context, io);
     await formerAnswers(context, io);
     await remember(io, 'unfencedInRun', io.runs);
@@ -89,6 +90,19 @@ const unfence: PlanStep<TakeOver> = {
   // People stay where they are: the former server must not serve beside.
   undo: (context, io) => fence.run(context, io),
 };
+
+/** Without it people would stay bound to the server that they are taken off. @throws TAKEOVER_DIRECTORY_MISSING */
+function insistOnDirectory({ directory, move }: TakeOver, io: StepIo): void {
+  const bindings = recall(io, 'bindings') ?? [];
+  if (directory !== undefined || bindings.length === 0) return;
+  throw takeOverErrors.make(
+    'TAKEOVER_DIRECTORY_MISSING',
+    `${counted(bindings.length, 'account')} were bound anew in a directory that pair ${move.pair} does not have any more`,
+    {
+      remedy: `Give pair ${move.pair} its \`directory\` again, then: understudy plan rollback ${move.plan}`,
+    },
+  );
+}
 
 async function formerAnswers({ ports, move }: TakeOver, io: StepIo): Promise<void> {
   const deadline = ports.clock.monotonicMs() + FORMER_WAIT_MS;
@@ -165,6 +179,7 @@ const holdBack: PlanStep<TakeOver> = {
   isDone: async (_, io) => recall(io, 'heldBack') === true,
   async run(context, io) {
     const { ports, move, rehomes, pair } = context;
+    insistOnDirectory(context, io);
     await remember(io, 'doorShutBack', ports.clock.wallMs());
     const [moved] = await orLetIn(context, io, () =>
       Promise.all([
@@ -224,7 +239,9 @@ const bindToFormer: PlanStep<TakeOver> = {
     directory === undefined
       ? 'No directory to change'
       : `Bind the accounts to ${move.from}, exactly as before`,
-  async isDone({ directory }, io) {
+  async isDone(context, io) {
+    insistOnDirectory(context, io);
+    const { directory } = context;
     const bindings = recall(io, 'bindings');
     if (directory === undefined || bindings === undefined) return true;
     const now = await directory.bindings(
