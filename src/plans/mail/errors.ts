@@ -105,6 +105,7 @@ export const takeOverErrors = defineErrors({
     retry: 'after-repair',
     summary:
       'The accounts were to be moved back by a new plan, while the one that moved them is neither made final nor taken back, and the server that they are on answers.',
-    remedy: 'Stay: understudy plan commit ID · or go back: understudy plan rollback ID',
+    remedy:
+      'Stay: understudy plan commit ID · or go back: understudy plan rollback ID · or, if the server that they are on is ill: understudy plan commit ID, then: understudy failover PAIR',
   },
 });

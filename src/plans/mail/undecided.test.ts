@@ -37,7 +37,7 @@ describe('a new plan in the other direction', () => {
     assert.equal(found([plan('1', 'done', only(home, 'a'))], there), undefined);
   });
 
-  it('is refused while the server that acts answers, and names both ways out', async () => {
+  it('is refused while the server that acts answers, and names the ways out, also from one that is ill', async () => {
     const context = (answers: boolean) => ({
       otherPlans: () => [plan('20261130-abcd', 'done', there)],
       parameters: home,
@@ -47,7 +47,8 @@ describe('a new plan in the other direction', () => {
     await assert.rejects(insistOnDecision(context(true)), {
       code: 'TAKEOVER_UNDECIDED',
       kind: 'refused',
-      remedy: /plan commit 20261130-abcd.*plan rollback 20261130-abcd/,
+      remedy:
+        /plan commit 20261130-abcd.*plan rollback 20261130-abcd.*if mail-b is ill: .*plan commit 20261130-abcd, then: understudy failover mail/,
     });
     await insistOnDecision(context(false));
   });

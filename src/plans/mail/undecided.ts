@@ -23,7 +23,7 @@ export async function insistOnDecision({
     `plan ${plan.id} (${plan.kind}) has moved ${move.pair} from ${move.to} to ${move.from}, and is neither made final nor taken back`,
     {
       details: { pair: move.pair, plan: plan.id, kind: plan.kind },
-      remedy: `It is done, nothing is left to do. To stay: understudy plan commit ${plan.id} · to go back: understudy plan rollback ${plan.id}`,
+      remedy: `It is done, nothing is left to do. To stay: understudy plan commit ${plan.id} · to go back: understudy plan rollback ${plan.id} · if ${move.from} is ill: understudy plan commit ${plan.id}, then: understudy failover ${move.pair}`,
     },
   );
 }
