@@ -75,6 +75,15 @@ function world({ fence = 'pending', state = 'done', memory: given = {} }: Given 
   };
 }
 
+test('the former server, which may be a standby that is kept warm, is written to by nobody else', async () => {
+  for (const name of ['unfence', 'carry-ahead', 'carry-back']) {
+    const { did, run } = world();
+    await run(name);
+    assert.equal(did[0], 'pause', `${name}: ${did.join(', ')}`);
+    assert.ok(did.length > 1, name);
+  }
+});
+
 test('a directory that the pair has lost meanwhile is missed before anything is done', async () => {
   const { did, run } = world({
     fence: 'done',

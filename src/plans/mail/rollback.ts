@@ -83,6 +83,7 @@ const unfence: PlanStep<TakeOver> = {
   isDone: async (_, io) => recall(io, 'unfencedInRun') === io.runs,
   async run(context, io) {
     insistOnDirectory(context, io);
+    await restStandby(context);
     await fence.undo?.(context, io);
     await formerAnswers(context, io);
     await remember(io, 'unfencedInRun', io.runs);
@@ -102,6 +103,14 @@ function insistOnDirectory({ directory, move }: TakeOver, io: StepIo): void {
       remedy: `Give pair ${move.pair} its \`directory\` again, then: understudy plan rollback ${move.plan}`,
     },
   );
+}
+
+/**
+ * One writes to the former server at a time, and once a failback is done that one is a standby again, which may be kept warm. Nobody begins with it
+ * anew while the plan goes back; when that has ended the roles say whether it is.
+ */
+async function restStandby({ ports, move }: TakeOver): Promise<void> {
+  await ports.warm(move.pair)?.pause();
 }
 
 async function formerAnswers({ ports, move }: TakeOver, io: StepIo): Promise<void> {
@@ -153,6 +162,7 @@ const carryAhead: PlanStep<TakeOver> = {
 };
 
 async function carry(back: TakeOver, io: StepIo, since?: Moment) {
+  await restStandby(back);
   const at = await momentOf(back);
   const accounts = await accountsOf(back, at.lsn);
   const report = await bringUp(back, io, {
