@@ -1,13 +1,13 @@
 /**
- * Goal: nobody else writes to the server that a rollback restores, and nothing is done where it could not end. Method: the steps alone, with a world
- * that notes what is asked of it.
+ * Goal: nobody else writes to the server that a rollback restores, and what stands against a rollback names ways out that there are. Method: the steps
+ * alone, with a world that notes what is asked of it.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Lsn } from '../../journal/index.ts';
 import type { PlanRecord, PlanStep, StepIo } from '../index.ts';
 import type { TakeOver } from './context.ts';
-import { rollbackSteps } from './rollback.ts';
+import { rollbackPreflight, rollbackSteps } from './rollback.ts';
 
 const AT = { lsn: 7 as Lsn, time: 1_000 };
 
@@ -71,7 +71,9 @@ function world({ fence = 'pending', state = 'done', memory: given = {} }: Given 
     rollbackSteps(context, record)?.find((one) => one.name === name) as PlanStep<TakeOver>;
   return {
     did,
+    preflight: () => rollbackPreflight(context, record),
     run: (name: string) => step(name).run(context, io),
+    undo: async (name: string) => step(name).undo?.(context, io),
   };
 }
 
@@ -82,6 +84,37 @@ test('the former server, which may be a standby that is kept warm, is written to
     assert.equal(did[0], 'pause', `${name}: ${did.join(', ')}`);
     assert.ok(did.length > 1, name);
   }
+});
+
+test('a rollback that is given up fences again what the plan had fenced, and nothing else', async () => {
+  for (const fence of ['done', 'already', 'failed']) {
+    const { did, run, undo } = world({ fence });
+    await run('unfence');
+    await undo('unfence');
+    assert.deepEqual(did, ['pause', 'unfence', 'features', 'fence'], fence);
+  }
+  const { did, run, undo } = world();
+  await run('unfence');
+  await undo('unfence');
+  assert.deepEqual(did, ['pause', 'features']);
+});
+
+test('what stands against it names the ways out that a plan in this state has', async () => {
+  const fails = (given: Given, remedy: RegExp) =>
+    assert.rejects(world(given).preflight(), { code: 'TAKEOVER_FORMER_UNREACHABLE', remedy });
+  await fails(
+    { state: 'done' },
+    /plan rollback 20261130-abcd · or stay: understudy plan commit 20261130-abcd$/,
+  );
+  await fails(
+    { state: 'failed' },
+    /plan rollback 20261130-abcd · or go on with it: understudy plan resume 20261130-abcd$/,
+  );
+  await fails({ state: 'failed' }, /^Bring mail-b up, then/);
+  // It may be silent because of its fence, which is taken back.
+  const { did, preflight } = world({ fence: 'done' });
+  await preflight();
+  assert.deepEqual(did, []);
 });
 
 test('a directory that the pair has lost meanwhile is missed before anything is done', async () => {

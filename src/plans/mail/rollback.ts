@@ -34,24 +34,39 @@ export function rollbackSteps(
   record: PlanRecord,
 ): readonly PlanStep<TakeOver>[] | undefined {
   if (!isMoved(record)) return undefined;
-  const begin = [unfence, carryAhead, holdBack, carryBack, bindToFormer, rehomeBack];
+  const begin = [unfence(isFenced(record)), carryAhead, holdBack, carryBack, bindToFormer, rehomeBack];
   // The former server follows at once, but where it did all the time: then the other one is looked at while somebody follows these accounts there.
   return subset
     ? [...begin, sweepBack, protectBack, probeBack]
     : [...begin, protectBack, sweepBack, probeBack];
 }
 
+/** Also where its fence found its work done. A plan that failed before has fenced nobody, and a rollback that is given up must not either. */
+function isFenced({ steps }: PlanRecord): boolean {
+  return steps.some(
+    ({ name, direction, state, attempts }) =>
+      name === 'fence' && direction === 'forward' && (attempts > 0 || state !== 'pending'),
+  );
+}
+
 /**
  * A former server that is not there would let the rollback fail after its fence was taken back. Where a fence can be taken back it may be
  * the reason why the server is silent. @throws TAKEOVER_FORMER_UNREACHABLE
  */
-export async function rollbackPreflight({ ports, move, fences }: TakeOver): Promise<void> {
-  if (fences.some(({ undoable }) => undoable)) return;
+export async function rollbackPreflight(
+  { ports, move, fences }: TakeOver,
+  record: PlanRecord,
+): Promise<void> {
+  if (isFenced(record) && fences.some(({ undoable }) => undoable)) return;
+  const orElse =
+    record.state === 'done'
+      ? `or stay: understudy plan commit ${move.plan}`
+      : `or go on with it: understudy plan resume ${move.plan}`;
   const deadline = ports.clock.monotonicMs() + FORMER_GREETS_WITHIN_MS;
   while (!(await ports.answers(move.from, GREETING_WITHIN_MS))) {
     if (ports.clock.monotonicMs() > deadline) {
       throw takeOverErrors.make('TAKEOVER_FORMER_UNREACHABLE', `${move.from} does not answer`, {
-        remedy: `Bring ${move.from} up (it stays fenced), then: understudy plan rollback ${move.plan} · or stay: understudy plan commit ${move.plan}`,
+        remedy: `Bring ${move.from} up${isFenced(record) ? ' (it stays fenced)' : ''}, then: understudy plan rollback ${move.plan} · ${orElse}`,
       });
     }
     await ports.clock.sleep(ASK_EVERY_MS);
@@ -72,11 +87,11 @@ function reversed(context: TakeOver): TakeOver {
   };
 }
 
-const unfence: PlanStep<TakeOver> = {
+const unfence = (fenced: boolean): PlanStep<TakeOver> => ({
   name: 'unfence',
   always: true,
   sentence: ({ move, fences }) =>
-    `${fences.length === 0 ? '' : 'Take the fence back, and '}wait for ${move.from}, which stays out of reach for people`.replace(
+    `${!fenced || fences.length === 0 ? '' : 'Take the fence back, and '}wait for ${move.from}, which stays out of reach for people`.replace(
       /^w/,
       'W',
     ),
@@ -84,13 +99,13 @@ const unfence: PlanStep<TakeOver> = {
   async run(context, io) {
     insistOnDirectory(context, io);
     await restStandby(context);
-    await fence.undo?.(context, io);
+    if (fenced) await fence.undo?.(context, io);
     await formerAnswers(context, io);
     await remember(io, 'unfencedInRun', io.runs);
   },
   // People stay where they are: the former server must not serve beside.
-  undo: (context, io) => fence.run(context, io),
-};
+  undo: async (context, io) => (fenced ? fence.run(context, io) : undefined),
+});
 
 /** Without it people would stay bound to the server that they are taken off. @throws TAKEOVER_DIRECTORY_MISSING */
 function insistOnDirectory({ directory, move }: TakeOver, io: StepIo): void {
