@@ -147,7 +147,7 @@ export function planSummary(plan: PlanRecord): z.input<typeof planSummaryShape> 
   };
 }
 
-const OF_THE_WAY_BACK = new Set(['quick', 'pass-back', 'sweep-back', 'sweep-pass-back']);
+const OF_THE_WAY_BACK = new Set(['quick', 'pass-back', 'carry-back', 'sweep-back', 'sweep-pass-back']);
 
 /**
  * A plan that did not come to its end is no success; one that did, but not for every account, is done in part. A dry run that found
@@ -172,7 +172,7 @@ export function goingOnOutcome(output: Parameters<typeof planOutcome>[0]): Outco
   return tookItselfBack ? 'failed' : planOutcome(output);
 }
 
-/** Of the way back what could not be read or is not equal at its end leaves some: what was wrong on the server that people have left is over. */
+/** Of the way back what could not be read, was not taken or is not equal at its end leaves some: what was wrong on the server that people have left is over. */
 function problemsLeft({ state, steps, report }: PlanOutput): number {
   const { problems = [] } = (report ?? {}) as Partial<TakeOverReport>;
   if (state !== 'rolled-back') return problems.length;

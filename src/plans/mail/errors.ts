@@ -91,7 +91,7 @@ export const takeOverErrors = defineErrors({
     retry: 'later',
     summary: 'What was written on the acting server could not be carried back whole, so people stay there.',
     remedy:
-      'Correct what the message names, then: understudy plan rollback ID · or leave it behind: --reason TEXT',
+      'Correct what the message names, then: understudy plan rollback ID · or leave it behind: understudy plan rollback ID --reason TEXT',
   },
   TAKEOVER_DIRECTORY_MISSING: {
     kind: 'failed',

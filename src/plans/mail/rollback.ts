@@ -4,18 +4,20 @@
  *
  * The long part happens while people go on working; they wait only for its tail.
  */
+import type { Catalog } from '../../catalog/index.ts';
 import { sameValues } from '../../directory/index.ts';
-import { counted, type JsonValue, messageOf } from '../../lib/index.ts';
+import type { Lsn } from '../../journal/index.ts';
+import { counted, hasCode, type JsonValue, messageOf } from '../../lib/index.ts';
 import type { PlanRecord, PlanStep, StepIo } from '../index.ts';
 import { accountsOf, momentOf } from './accounts.ts';
-import { type CarriedTail, type Moment, recall, remember, type TakeOver } from './context.ts';
+import { type Moment, recall, remember, type TakeOver } from './context.ts';
 import { takeOverErrors } from './errors.ts';
 import { isMoved } from './people-moved.ts';
 import { bindBack } from './steps/bindings.ts';
 import { setDoors } from './steps/door.ts';
 import { fence } from './steps/fence.ts';
 import { bringUp, noteOutcome, quickCertificate, summaryOf } from './steps/finish.ts';
-import { readForTheWayBack } from './steps/reading.ts';
+import { notCarriedBack, readForTheWayBack } from './steps/reading.ts';
 import { probeServer, takeRoles } from './steps/serve.ts';
 import { endSessionsOrTell } from './steps/sessions.ts';
 import { summaryOf as summaryOfSweep, sweep } from './steps/sweep.ts';
@@ -164,20 +166,28 @@ const carryAhead: PlanStep<TakeOver> = {
     `Bring ${move.from} up to what was written on ${move.to}, while people go on working`,
   isDone: async (_, io) => recall(io, 'carriedAheadInRun') === io.runs,
   async run(context, io) {
-    const back = reversed(context);
-    await readForTheWayBack(back, io);
-    const { at, report } = await carry(back, io);
-    await remember(io, 'carriedAhead', at);
-    await remember(io, 'carriedBack', summaryOf(report));
+    const carried = await carry(reversed(context), io);
+    if (carried !== undefined) {
+      await remember(io, 'carriedAhead', carried.at);
+      await remember(io, 'carriedBack', carried.summary);
+    }
     await remember(io, 'carriedAheadInRun', io.runs);
-    return summaryOf(report);
+    return carried?.summary;
   },
   // What it brought is there for the next rollback; nobody works on that server.
   undo: async () => {},
 };
 
+/** Undefined: nothing could be, and there is a reason to leave it behind. @throws TAKEOVER_NOT_CARRIED_BACK unless there is */
 async function carry(back: TakeOver, io: StepIo, since?: Moment) {
   await restStandby(back);
+  const isRead = await readForTheWayBack(back, io);
+  if (!isRead && !(await wasReadSinceTheMove(back, io))) {
+    io.note(
+      `${back.move.from} was not read as a whole after people had come to it: what its journal got since is carried over as new mail at the end, nothing else`,
+    );
+    return undefined;
+  }
   const at = await momentOf(back);
   const accounts = await accountsOf(back, at.lsn);
   const report = await bringUp(back, io, {
@@ -186,14 +196,45 @@ async function carry(back: TakeOver, io: StepIo, since?: Moment) {
     ...(since === undefined ? {} : { since: since.lsn }),
   });
   await noteOutcome(io, report, accounts.length, 'carry-back');
-  if (report.problems.length > 0) {
-    const { account, code, message } = report.problems[0] as (typeof report.problems)[number];
-    throw takeOverErrors.make(
-      'TAKEOVER_NOT_CARRIED_BACK',
+  const [first] = report.problems;
+  if (first !== undefined && io.reason === undefined) {
+    const { account, code, message } = first;
+    throw notCarriedBack(
+      back,
       `${counted(report.problems.length, 'problem')}, first ${account}: ${code}: ${message}`,
     );
   }
-  return { at, report, accounts };
+  return { at, summary: summaryOf(report), accounts };
+}
+
+/** Else its journal may be of a time long before, when it acted last, and would bring the former server back to that. */
+async function wasReadSinceTheMove(back: TakeOver, io: StepIo): Promise<boolean> {
+  if (recall(io, 'protected') !== undefined) return true;
+  const open = recall(io, 'doorOpen');
+  if (open === undefined) return false;
+  const pass = await ofJournal(back, (catalog) =>
+    catalog.checkpoints().findLast(({ cause }) => cause === 'pass'),
+  );
+  return pass !== undefined && pass.time >= open;
+}
+
+/** What the journal of the acting server had when people came to it. */
+async function lsnAtTheMove(back: TakeOver, io: StepIo): Promise<Lsn> {
+  const begun = recall(io, 'doorOpen') ?? recall(io, 'doorShut') ?? back.ports.clock.wallMs();
+  return (await ofJournal(back, (catalog) => catalog.commitAtTime(begun)))?.lsn ?? (0 as Lsn);
+}
+
+/** Undefined also where the server has none: it was lost before it was ever read. */
+async function ofJournal<T>(
+  { ports, move }: TakeOver,
+  ask: (catalog: Catalog) => T | undefined,
+): Promise<T | undefined> {
+  try {
+    return await ports.withReader(move.from, async ({ catalog }) => ask(catalog));
+  } catch (error) {
+    if (hasCode(error, 'CATALOG_VAULT_MISSING')) return undefined;
+    throw error;
+  }
 }
 
 const holdBack: PlanStep<TakeOver> = {
@@ -247,14 +288,14 @@ const carryBack: PlanStep<TakeOver> = {
     // They were let in again when the last try failed, and what they write while this one works would be left behind.
     if (recall(io, 'heldBack') === false) await holdBack.run(context, io);
     const back = reversed(context);
-    const { at, report } = await orLetIn(context, io, async () => {
-      await readForTheWayBack(back, io);
+    const tail = await orLetIn(context, io, async () => {
       const carried = await carry(back, io, recall(io, 'carriedAhead'));
+      if (carried === undefined) return { at: await lsnAtTheMove(back, io) };
       await quickCertificate(back, io, carried.at, [], carried.accounts);
-      return carried;
+      return { at: carried.at.lsn, ...carried.summary };
     });
-    await remember(io, 'carriedTail', { at: at.lsn, ...summaryOf(report) } as CarriedTail);
-    return summaryOf(report);
+    await remember(io, 'carriedTail', tail);
+    return tail;
   },
 };
 
@@ -311,8 +352,7 @@ const sweepBack: PlanStep<TakeOver> = {
   isDone: async (_, io) => recall(io, 'stragglersBack') !== undefined,
   async run(context, io) {
     const back = reversed(context);
-    const { lsn } = await momentOf(back);
-    const since = recall(io, 'carriedTail')?.at ?? lsn;
+    const since = recall(io, 'carriedTail')?.at ?? (await momentOf(back)).lsn;
     const { report } = await sweep(back, io, since, { pass: 'sweep-pass-back', carry: 'sweep-back' });
     await remember(io, 'stragglersBack', report as unknown as JsonValue);
     return summaryOfSweep(report);

@@ -287,7 +287,7 @@ export async function quickCertificate(
   }));
   // Whatever had kept an account from being brought up is over where it is as it should be.
   const equal = accounts.filter((account) => !left.has(account));
-  for (const step of ['finish', 'certify']) await rememberProblems(io, step, [], equal);
+  for (const step of ['finish', 'certify', 'carry-back']) await rememberProblems(io, step, [], equal);
   const others = new Set(earlier === undefined ? [] : all);
   for (const account of accounts) others.delete(account);
   await rememberProblems(io, 'quick', problems, earlier === undefined ? undefined : [...accounts, ...isHeld]);

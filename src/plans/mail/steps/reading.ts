@@ -1,4 +1,5 @@
 /** The old server is read as a whole. An account of it that cannot be read would move as it was: a move that was planned stops then. */
+import { UnderstudyError } from '../../../lib/index.ts';
 import type { Problem } from '../../../workloads/mail/index.ts';
 import type { StepIo } from '../../index.ts';
 import { concerned } from '../accounts.ts';
@@ -6,6 +7,10 @@ import { type HeldAccount, recall, remember, rememberProblems, type TakeOver } f
 import { takeOverErrors } from '../errors.ts';
 
 const NAMED_AT_MOST = 10;
+/** A server that answers and cannot be read is tried again; one that does not answer is not waited for. */
+const TRIES = 3;
+const PAUSE_MS = 1_000;
+const ANSWER_WITHIN_MS = 1_000;
 
 /** Whose problems are which: of the server that is left, of the looks for what came late, and the same on the way back. */
 export type ReadingStep = 'pass' | 'sweep-pass' | 'pass-back' | 'sweep-pass-back';
@@ -22,6 +27,13 @@ export async function passOver(
     progress: io.progress,
   });
   await rememberProblems(io, step, problems);
+  // People worked there. While accounts are bound to no server, which ones is known from its journal, and there may be none yet.
+  if (accounts === 0 && step !== 'pass') {
+    throw takeOverErrors.make(
+      'TAKEOVER_LIVE_NOT_CAUGHT_UP',
+      `it is not known which accounts of ${move.from} to read`,
+    );
+  }
   const unread = ofWholeAccounts(context, problems);
   const failed = new Set(unread.map(({ account }) => account));
   if (failed.size > 0 && failed.size >= accounts) {
@@ -32,6 +44,26 @@ export async function passOver(
     );
   }
   return unread;
+}
+
+/** Also of a server that cannot be read: `lost` = why. What is wrong with our own disk or journal is thrown: that says nothing of the server. */
+export async function readIfThere(
+  context: TakeOver,
+  io: StepIo,
+  step: ReadingStep,
+  tries = TRIES,
+): Promise<{ readonly unread: readonly Problem[] } | { readonly lost: UnderstudyError }> {
+  const { ports, move } = context;
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return { unread: await passOver(context, io, step) };
+    } catch (error) {
+      io.signal.throwIfAborted();
+      if (!(error instanceof UnderstudyError) || !/^(MAIL|TAKEOVER)_/.test(error.code)) throw error;
+      if (tried >= tries || !(await ports.answers(move.from, ANSWER_WITHIN_MS))) return { lost: error };
+      await ports.clock.sleep(PAUSE_MS, io.signal);
+    }
+  }
 }
 
 /** A look at these alone. Gives the problems of those that could not be read. */
@@ -60,19 +92,47 @@ function ofWholeAccounts(context: TakeOver, problems: readonly Problem[]): reado
 
 /**
  * The server that a rollback leaves is read as a whole; what was busy or locked for a moment is looked at once more. What cannot be read would be
- * left behind: the problems stay for the report. @throws TAKEOVER_NOT_CARRIED_BACK unless there is a reason to go on
+ * left behind: the problems stay for the report. With a reason to go on it may be lost altogether: then the answer is false, and its journal is all
+ * that there is. @throws TAKEOVER_NOT_CARRIED_BACK unless there is a reason to go on
  */
-export async function readForTheWayBack(back: TakeOver, io: StepIo): Promise<void> {
-  const first = await passOver(back, io, 'pass-back');
-  const unread = await lookAt(back, io, accountsOf(first), 'pass-back');
+export async function readForTheWayBack(back: TakeOver, io: StepIo): Promise<boolean> {
+  const { move } = back;
+  // Without a reason the step fails then, and is tried again as a whole.
+  const read = await readIfThere(back, io, 'pass-back', io.reason === undefined ? 1 : TRIES);
+  if ('lost' in read) {
+    const { code, message } = read.lost;
+    if (io.reason === undefined) {
+      throw notCarriedBack(
+        back,
+        `${move.from} could not be read, so that what was written there would be left behind (${code}: ${message})`,
+        { cause: read.lost },
+      );
+    }
+    const remedy = `When ${move.from} is back, look at it once: understudy shadow ${move.from} --once. What its journal has then, and ${move.to} has not, is to be copied by hand.`;
+    await rememberProblems(io, 'pass-back', [{ account: '*', code, message, remedy }]);
+    return false;
+  }
+  const unread = await lookAt(back, io, accountsOf(read.unread), 'pass-back');
   const [one] = unread;
-  if (one === undefined || io.reason !== undefined) return;
+  if (one === undefined || io.reason !== undefined) return true;
   const accounts = accountsOf(unread);
-  throw takeOverErrors.make(
-    'TAKEOVER_NOT_CARRIED_BACK',
-    `could not be read on ${back.move.from}, so that what was written there would be left behind: ${named(accounts)} (${one.code}: ${one.message})`,
+  throw notCarriedBack(
+    back,
+    `could not be read on ${move.from}, so that what was written there would be left behind: ${named(accounts)} (${one.code}: ${one.message})`,
     { details: { accounts: accounts.slice(0, 100) } },
   );
+}
+
+/** `back`: the plan as seen from the server that is left. */
+export function notCarriedBack(
+  { move: { plan } }: TakeOver,
+  message: string,
+  more: { readonly cause?: unknown; readonly details?: Record<string, unknown> } = {},
+): Error {
+  return takeOverErrors.make('TAKEOVER_NOT_CARRIED_BACK', message, {
+    ...more,
+    remedy: `Correct what the message names, then: understudy plan rollback ${plan} · or leave it behind: understudy plan rollback ${plan} --reason TEXT`,
+  });
 }
 
 /** Remembers them for the report. @throws TAKEOVER_ACCOUNTS_UNREAD unless there is a reason to go on */

@@ -3,18 +3,12 @@
  * lost by then: people work on the other one, and nothing waits for it.
  */
 import type { Lsn } from '../../../journal/index.ts';
-import { counted, type JsonValue, UnderstudyError } from '../../../lib/index.ts';
+import { counted, hasCode, type JsonValue } from '../../../lib/index.ts';
 import type { CarryOverReport } from '../../../workloads/mail/carry-over/index.ts';
-import type { Problem } from '../../../workloads/mail/index.ts';
 import type { PlanStep, StepIo } from '../../index.ts';
 import { accountsOf, momentOf, someAccountsOf } from '../accounts.ts';
 import { recall, remember, rememberProblems, type TakeOver } from '../context.ts';
-import { passOver, type ReadingStep } from './reading.ts';
-
-/** A server that answers and cannot be read is tried again; one that does not answer is not waited for. */
-const TRIES = 3;
-const PAUSE_MS = 1_000;
-const ANSWER_WITHIN_MS = 1_000;
+import { type ReadingStep, readIfThere } from './reading.ts';
 
 export const sweepBehind: PlanStep<TakeOver> = {
   name: 'sweep',
@@ -24,29 +18,27 @@ export const sweepBehind: PlanStep<TakeOver> = {
   async run(context, io) {
     const at = recall(io, 'at') ?? (await momentOf(context));
     const { late, report } = await sweep(context, io, at.lsn, { pass: 'sweep-pass', carry: 'sweep' });
+    const unswept = late ?? (await accountsOf(context, at.lsn));
     // Also that there is none any more: an earlier run of this step may have been killed after it had said who.
-    if (late.length > 0 || recall(io, 'unswept') !== undefined) await remember(io, 'unswept', late);
+    if (unswept.length > 0 || recall(io, 'unswept') !== undefined) await remember(io, 'unswept', unswept);
     await remember(io, 'stragglers', report as unknown as JsonValue);
     return summaryOf(report);
   },
 };
 
 /**
- * Carries over what the journal of `from` got after `since`. Gives the accounts of which nobody can tell whether something came late:
- * all of them where the server cannot be read.
+ * Carries over what the journal of `from` got after `since`. Gives the accounts of which nobody can tell whether something came late;
+ * undefined = all of them: the server cannot be read.
  */
 export async function sweep(
   context: TakeOver,
   io: StepIo,
   since: Lsn,
   steps: { readonly pass: ReadingStep; readonly carry: string },
-): Promise<{ readonly late: readonly string[]; readonly report: CarryOverReport }> {
-  const { ports, move, place } = context;
+): Promise<{ readonly late: readonly string[] | undefined; readonly report: CarryOverReport }> {
+  const { move } = context;
   const read = await readIfThere(context, io, steps.pass);
-  const report = await ports.standby.carryOver(place, since, await someAccountsOf(context, since), {
-    signal: io.signal,
-    progress: io.progress,
-  });
+  const report = await carryOver(context, io, since);
   await rememberProblems(io, steps.carry, report.problems);
   const appended = appendedOf(report);
   if (appended > 0) {
@@ -66,9 +58,22 @@ export async function sweep(
     );
     const remedy = `When ${move.from} is back, look at it once: understudy shadow ${move.from} --once`;
     await rememberProblems(io, steps.carry, [...report.problems, { account: '*', code, message, remedy }]);
-    return { late: await accountsOf(context, since), report };
+    return { late: undefined, report };
   }
   return { late: [...new Set(read.unread.map(({ account }) => account))], report };
+}
+
+async function carryOver(context: TakeOver, io: StepIo, since: Lsn): Promise<CarryOverReport> {
+  const { ports, place } = context;
+  try {
+    const options = { signal: io.signal, progress: io.progress };
+    return await ports.standby.carryOver(place, since, await someAccountsOf(context, since), options);
+  } catch (error) {
+    // Lost before it was ever read.
+    if (hasCode(error, 'CATALOG_VAULT_MISSING'))
+      return { messages: [], flagsSet: 0, removed: 0, problems: [] };
+    throw error;
+  }
 }
 
 export function summaryOf(report: CarryOverReport) {
@@ -77,23 +82,4 @@ export function summaryOf(report: CarryOverReport) {
 
 export function appendedOf({ messages }: CarryOverReport): number {
   return messages.filter(({ result }) => result === 'appended').length;
-}
-
-/** What is wrong with our own disk or journal is thrown: that says nothing of the server. */
-async function readIfThere(
-  context: TakeOver,
-  io: StepIo,
-  step: ReadingStep,
-): Promise<{ readonly unread: readonly Problem[] } | { readonly lost: UnderstudyError }> {
-  const { ports, move } = context;
-  for (let tried = 1; ; tried += 1) {
-    try {
-      return { unread: await passOver(context, io, step) };
-    } catch (error) {
-      io.signal.throwIfAborted();
-      if (!(error instanceof UnderstudyError) || !/^(MAIL|TAKEOVER)_/.test(error.code)) throw error;
-      if (tried >= TRIES || !(await ports.answers(move.from, ANSWER_WITHIN_MS))) return { lost: error };
-      await ports.clock.sleep(PAUSE_MS, io.signal);
-    }
-  }
 }
