@@ -111,9 +111,9 @@ export async function everydayLife(
   const until = clock.monotonicMs() + LIFE_FIRST_MS;
   while (clock.monotonicMs() < until) {
     await clock.sleep(100, signal);
-    const { lagMs = 0 } = await nearLine.status();
+    const { lagMs } = await nearLine.status();
     screen.progress(
-      `${deliveries.acknowledged.length} delivered, ${client.counts.read} read, ${client.counts.filed} filed; lag of the journal now: ${duration(lagMs)}`,
+      `${deliveries.acknowledged.length} delivered, ${client.counts.read} read, ${client.counts.filed} filed; lag of the journal now: ${lagMs === undefined ? 'not known' : duration(lagMs)}`,
     );
   }
   const times = timesOf(deliveries.acknowledged);

@@ -1,10 +1,13 @@
 /**
- * Goal: following goes on by itself when what held it up is over, whatever ails single accounts. Method: the engine
+ * Goal: following goes on by itself when what held it up is over, whatever ails single accounts; until then nobody is told that nothing lags. Method: the engine
  * over a real Dovecot that is killed and started again, with accounts that are always refused.
  */
 import assert from 'node:assert/strict';
+import { dirname } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { shadowOnce, startShadow } from '../../src/workloads/mail/index.ts';
+import { startService, understudy, understudyJson } from '../cli/service.ts';
 import { ImapClient } from './imap-client.ts';
 import { depsNow, holdCommitsOf, idsIn, labBehindProxy, numberedMessage, until } from './service-support.ts';
 import { MailLab, serversMissing } from './support.ts';
@@ -67,6 +70,70 @@ describe('an outage', { skip: serversMissing }, () => {
       await until('following goes on', 20_000, () => engine.status().phase === 'following');
     });
   }
+});
+
+describe('the lag during an outage', { skip: serversMissing }, () => {
+  it('grows from the last whole pass on, and is small again after it', async (t) => {
+    const lab = await MailLab.start(t, { accounts: 2, serverLines: ['shadow: { sweep: 300ms, watch: 0 }'] });
+    const engine = startShadow(await lab.deps());
+    lab.after(() => engine.stop());
+    await until('the first pass is over', 20_000, () => engine.status().firstPassDone);
+    assert.equal(engine.metrics().stalled, false);
+    await lab.dovecot.kill9();
+    await until('it is noticed', 10_000, () => engine.metrics().stalled);
+    const began = performance.now();
+    const { lagMs: first = 0, uncommittedMs, lastPassAt = 0 } = engine.status();
+    assert.ok(Math.abs(Date.now() - lastPassAt - first) < 500, `${first} ms, last pass at ${lastPassAt}`);
+    assert.equal(uncommittedMs, 0, 'no change is known of');
+    await delay(700);
+    const grown = (engine.metrics().lagMs ?? 0) - first;
+    assert.ok(grown > 500 && grown < performance.now() - began + 500, `grown by ${grown} ms`);
+    await lab.dovecot.restart();
+    await until('following goes on', 20_000, () => !engine.metrics().stalled);
+    await until('nothing is behind', 10_000, () => engine.status().lagMs === 0);
+  });
+
+  it('is not known to a service that never reached the server, which says so and keeps what is known', async (t) => {
+    const lab = await MailLab.start(t, {
+      accounts: 2,
+      lines: ['api: { listen: "127.0.0.1:0" }'],
+      serverLines: ['shadow: { sweep: 300ms }'],
+    });
+    const { messagesAdded } = await lab.shadow();
+    await lab.closeVault();
+    await lab.dovecot.kill9();
+    const folder = dirname(lab.configFile);
+    const service = await startService(folder);
+    lab.after(async () => {
+      service.process.kill('SIGTERM');
+      await service.ended;
+    });
+    const status = async () => (await understudyJson(folder, 'status')).output.servers[0];
+    const server = await until('it is noticed', 20_000, async () => {
+      const now = await status();
+      return now.state === 'stalled' && now;
+    });
+    assert.equal(server.lagMs, undefined);
+    assert.deepEqual([server.accounts, server.messages], [2, messagesAdded]);
+    assert.match((await understudy(folder, 'status')).stdout, /^mail-a +stalled +- +2 /m);
+    const text = await (await fetch(`${service.url}/metrics`)).text();
+    assert.match(text, /^understudy_stalled\{server="mail-a"\} 1$/m);
+    assert.doesNotMatch(text, /^understudy_lag_seconds\{/m);
+  });
+
+  it('is not known where no source has said yet which accounts there are', async (t) => {
+    const lab = await MailLab.start(t, { accounts: 1, serverLines: ['shadow: { sweep: 300ms, watch: 0 }'] });
+    const deps = await lab.deps();
+    const engine = startShadow({
+      ...deps,
+      config: { ...deps.config, accounts: { ...deps.config.accounts, from: 'directory' } as never },
+      directory: { listAccounts: () => Promise.reject(new Error('the directory is down')) },
+    });
+    lab.after(() => engine.stop());
+    await until('it is said', 10_000, () => engine.status().problem);
+    const { phase, lagMs, accounts } = engine.status();
+    assert.deepEqual([phase, lagMs, accounts], ['stalled', undefined, undefined]);
+  });
 });
 
 describe('following', { skip: serversMissing }, () => {

@@ -115,8 +115,13 @@ function serverMetrics(registry: Registry): ServerMetric[] {
   });
 
   return [
-    gauge('lag_seconds', 'Age of the oldest known change that is not committed.', (f) =>
-      f.engine === undefined ? undefined : f.engine.lagMs / 1000,
+    gauge(
+      'lag_seconds',
+      'Age of the oldest known change that is not committed; while stalled, time since the server was last looked at as a whole, not given when it never was.',
+      (f) => (f.engine?.lagMs === undefined ? undefined : f.engine.lagMs / 1000),
+    ),
+    gauge('stalled', '1 while the server as a whole cannot be followed.', (f) =>
+      f.engine === undefined ? undefined : f.engine.stalled ? 1 : 0,
     ),
     gauge('queue_depth', 'Accounts that wait for their turn.', (f) => f.engine?.queueDepth),
     gauge('connections', 'IMAP connections open now.', (f) => f.engine?.connections),

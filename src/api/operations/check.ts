@@ -72,7 +72,8 @@ function readinessPorts(core: Core): ReadinessPorts {
       const status = await core.mail.status(server);
       if (status === undefined) return undefined;
       if (status.phase === 'down') return { lagMs: 0, problem: status.problem };
-      const { lagMs, firstPassDone, problem } = status;
+      // Where it is not known there is a problem, which says more.
+      const { lagMs = 0, firstPassDone, problem } = status;
       return { lagMs, firstPassDone, ...(problem === undefined ? {} : { problem }) };
     },
     async warm(pair) {

@@ -93,6 +93,7 @@ export const status = defineOperation({
             'stalled',
             'down',
           ]),
+          /** Age of the oldest known change that is not committed; while stalled, time since the last whole pass, absent without one. */
           lagMs: z.number().optional(),
           etaMs: z.number().optional(),
           lsn: lsn.optional(),
@@ -162,12 +163,13 @@ function liveFields(live: LiveStatus) {
   if (live.phase === 'down') return { state: 'down' as const, problem: live.problem };
   return {
     state: live.phase,
-    lagMs: live.lagMs,
     lsn: live.committedLsn,
-    accounts: live.accounts,
     queueDepth: live.queueDepth,
     problems: live.problems,
     bursts: live.bursts,
+    ...(live.lagMs === undefined ? {} : { lagMs: live.lagMs }),
+    // Until a source has named them, those of the replica.
+    ...(live.accounts === undefined ? {} : { accounts: live.accounts }),
     ...(live.etaMs === undefined ? {} : { etaMs: live.etaMs }),
     ...(live.lastPassAt === undefined ? {} : { lastPassAt: new Date(live.lastPassAt).toISOString() }),
     ...(live.problem === undefined ? {} : { problem: live.problem }),
@@ -236,7 +238,7 @@ async function lossOfActing(core: Core, server: string): Promise<z.input<typeof 
       live === undefined || live.phase === 'down'
         ? undefined
         : {
-            lagMs: live.lagMs,
+            lagMs: live.uncommittedMs,
             committedLsn: live.committedLsn,
             unprotected: core.mail.unprotected(server, live.lastPassAt),
             ...(live.lastPassAt === undefined ? {} : { lastPassAt: live.lastPassAt }),

@@ -90,7 +90,7 @@ function followingPort({ parts, core, threads, followRoles }: PlanWiring): Follo
     async lag(server) {
       const status = await core.mail.status(server);
       if (status === undefined || status.phase === 'down') return undefined;
-      const { lagMs, committedLsn, lastPassAt } = status;
+      const { uncommittedMs: lagMs, committedLsn, lastPassAt } = status;
       const unprotected = core.mail.unprotected(server, lastPassAt);
       return { lagMs, committedLsn, unprotected, ...(lastPassAt === undefined ? {} : { lastPassAt }) };
     },

@@ -199,10 +199,16 @@ export interface ShadowStatus {
   readonly firstPassDone: boolean;
   readonly committedLsn: Lsn;
   /** Age of the oldest change that we know of and have not committed; 0 when there is none. */
-  readonly lagMs: number;
+  readonly uncommittedMs: number;
+  /**
+   * By how much the journal may be behind the server: as `uncommittedMs`, and while stalled the time since the last whole pass. Absent while
+   * stalled without any pass since the start: then it is not known.
+   */
+  readonly lagMs?: number;
   /** Wall time at which the last whole pass ended, ms since 1970. */
   readonly lastPassAt?: number;
-  readonly accounts: number;
+  /** Accounts that their source named last; absent until it has answered. */
+  readonly accounts?: number;
   readonly accountsSetAside: number;
   readonly queueDepth: number;
   readonly etaMs?: number;
@@ -233,7 +239,9 @@ export interface ShadowMetrics {
   readonly passes: number;
   readonly errorsByCode: Readonly<Record<string, number>>;
   readonly queueDepth: number;
-  readonly lagMs: number;
+  readonly stalled: boolean;
+  /** As in `ShadowStatus`. */
+  readonly lagMs?: number;
   readonly connections: number;
   readonly messagesSetAside: number;
   readonly bursts: number;

@@ -59,8 +59,10 @@ class Engine implements ShadowEngine {
   #phase: ShadowStatus['phase'] = 'starting';
   #passUnderWay: Promise<ShadowSummary> | undefined;
   #passes = 0;
-  #lastPassAt: number | undefined;
-  #accounts = 0;
+  /** When the last whole pass ended: wall time, and on the clock for durations. */
+  #lastPass: { readonly atMs: number; readonly monotonicMs: number } | undefined;
+  /** The last pass came to nothing, and not because of the server: no source says which accounts there are. */
+  #hasFailed = false;
   #trying: Promise<void> | undefined;
   /** Where among the accounts the next try begins. */
   #tried = 0;
@@ -139,21 +141,23 @@ class Engine implements ShadowEngine {
   }
 
   status(): ShadowStatus {
-    const { trouble, problems, queue, lagMs, context } = this.#follower;
+    const { trouble, problems, queue, uncommittedMs, context, named } = this.#follower;
+    const lagMs = this.#lagMs;
     const all = problems.list();
     const stalled = trouble ? problemOf('', trouble.error) : this.#passProblem;
     const etaMs = context.progress?.etaMs;
     return {
-      phase: trouble ? 'stalled' : this.#phase,
+      phase: this.#isStalled ? 'stalled' : this.#phase,
       firstPassDone: this.#passes > 0,
       committedLsn: this.#deps.vault.committedLsn,
-      lagMs,
-      accounts: this.#accounts,
+      uncommittedMs,
       accountsSetAside: all.length,
       queueDepth: queue.depth,
       problems: all,
       bursts: this.#follower.bursts,
-      ...(this.#lastPassAt === undefined ? {} : { lastPassAt: this.#lastPassAt }),
+      ...(lagMs === undefined ? {} : { lagMs }),
+      ...(named === undefined ? {} : { accounts: named }),
+      ...(this.#lastPass === undefined ? {} : { lastPassAt: this.#lastPass.atMs }),
       ...(etaMs === undefined ? {} : { etaMs }),
       ...(stalled
         ? { problem: { code: stalled.code, message: stalled.message, remedy: stalled.remedy } }
@@ -162,19 +166,36 @@ class Engine implements ShadowEngine {
   }
 
   metrics(): ShadowMetrics {
-    const { context, queue, lagMs, problems } = this.#follower;
+    const { context, queue, problems } = this.#follower;
     const { vault } = this.#deps;
+    const lagMs = this.#lagMs;
     return {
       ...context.counters,
       passes: this.#passes,
       errorsByCode: problems.countsByCode(),
       queueDepth: queue.depth,
-      lagMs,
+      stalled: this.#isStalled,
+      ...(lagMs === undefined ? {} : { lagMs }),
       connections: context.pool.size,
       messagesSetAside: vault.failure === undefined ? vault.catalog.setAside().length : 0,
       bursts: this.#follower.bursts.length,
       committedLsn: vault.committedLsn,
     };
+  }
+
+  get #isStalled(): boolean {
+    return this.#follower.trouble !== undefined || this.#hasFailed;
+  }
+
+  /**
+   * While nothing is followed, changes are not known of: since the last whole look there may be any. Undefined when there was no look yet: the
+   * journal may be behind by however long nobody followed.
+   */
+  get #lagMs(): number | undefined {
+    const { uncommittedMs } = this.#follower;
+    if (!this.#isStalled) return uncommittedMs;
+    if (this.#lastPass === undefined) return undefined;
+    return Math.max(uncommittedMs, this.#deps.clock.monotonicMs() - this.#lastPass.monotonicMs);
   }
 
   get broken(): Promise<UnderstudyError> {
@@ -210,6 +231,7 @@ class Engine implements ShadowEngine {
     } catch (error) {
       // Trouble reports itself; what is left is a source of accounts that does not answer, or our being stopped.
       if (this.#stopping.signal.aborted || this.#follower.trouble) return;
+      this.#hasFailed = true;
       this.#passProblem = problemOf('', error);
       this.#deps.log.error({ err: error }, 'the pass over the server failed, it will be tried again');
     }
@@ -229,9 +251,10 @@ class Engine implements ShadowEngine {
   async #pass(options: PassOptions): Promise<ShadowSummary> {
     if (this.#phase === 'starting') this.#phase = 'baseline';
     const summary = await this.#follower.pass(options);
+    const { clock } = this.#deps;
     this.#passes += 1;
-    this.#accounts = summary.accounts;
-    this.#lastPassAt = this.#deps.clock.wallMs();
+    this.#hasFailed = false;
+    this.#lastPass = { atMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
     if (this.#phase !== 'following') {
       this.#phase = 'following';
       this.#watchFirst();

@@ -97,7 +97,7 @@ export class Follower {
   }
 
   /** Age in ms of the oldest change that was announced and is not committed; 0 when there is none. */
-  get lagMs(): number {
+  get uncommittedMs(): number {
     const now = this.#deps.clock.monotonicMs();
     let oldest = now;
     for (const since of this.#markedAtMs.values()) oldest = Math.min(oldest, since);
@@ -108,6 +108,11 @@ export class Follower {
   /** The accounts that the source named last. */
   get known(): readonly string[] {
     return [...(this.#known ?? [])];
+  }
+
+  /** How many those are; undefined before the first answer of the source. */
+  get named(): number | undefined {
+    return this.#known?.size;
   }
 
   /** Whether the account is one of this server's; waits for the first answer of their source. */
