@@ -61,6 +61,16 @@ describe('fillDovecot', { skip }, () => {
     const inbox = (await dumpOf(dovecot)).get('INBOX')?.messages ?? [];
     assert.equal(new Set(inbox.map(({ sha256 }) => sha256)).size, 2_000);
   });
+
+  it('gives every message of an account a GUID of its own', async (t) => {
+    const mailboxes = ['INBOX', 'Work', 'Archive'];
+    const options = { messages: 60, approxBytes: 1_500, pool: 10, mailboxes };
+    const { dovecot } = await filledServer(t, 'maildir', options);
+    const listed = dovecot.doveadm('fetch', '-u', 'user0001', 'guid', 'all');
+    const guids = [...listed.matchAll(/^guid: (\S+)$/gm)].map(([, guid]) => guid);
+    assert.equal(guids.length, 60);
+    assert.equal(new Set(guids).size, 60);
+  });
 });
 
 async function filledServer(

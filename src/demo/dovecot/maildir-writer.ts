@@ -61,7 +61,8 @@ export class MaildirWriter implements AccountWriter {
     if (!mailbox) throw new Error('a message needs a mailbox first');
     const uid = mailbox.uidList.length + 1;
     const seconds = internalDate.getTime() / 1000;
-    const name = `${Math.floor(seconds)}.M${uid}P1.fill,S=${raw.length},W=${raw.length}`;
+    // The part before the comma is the message's GUID, which no other message of the account may have.
+    const name = `${Math.floor(seconds)}.M${uid}P${this.#mailboxes}.fill,S=${raw.length},W=${raw.length}`;
     mailbox.uidList.push(`${uid} :${name}\n`);
     const letters = flags
       .map((flag) => flagLetters[flag] ?? keywordLetter(mailbox.keywords, flag))
