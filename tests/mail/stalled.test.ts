@@ -201,4 +201,37 @@ describe('following', { skip: serversMissing }, () => {
     assert.deepEqual(await engine.push({ user: account, changes: [] }), { committed: true });
     assert.equal(catalog.accounts().length, 2, 'nobody is gone');
   });
+
+  it('is there for an account from the moment that it is named, also while a pass is at work, and while the source is down', async (t) => {
+    const lab = await MailLab.start(t, { accounts: 3, serverLines: ['shadow: { sweep: 300ms, watch: 0 }'] });
+    const [first = '', slow = '', late = ''] = lab.dovecot.accounts;
+    const stranger = 'a-stranger';
+    let names: readonly string[] | undefined = [stranger, first, slow];
+    const deps = await lab.deps();
+    const gate = holdCommitsOf(deps.vault, slow);
+    const engine = startShadow({
+      ...deps,
+      config: { ...deps.config, accounts: { ...deps.config.accounts, from: 'directory' } as never },
+      directory: { listAccounts: async () => names ?? Promise.reject(new Error('the directory is down')) },
+    });
+    lab.after(() => engine.stop());
+    lab.after(gate.release);
+    const pushed = (user: string) =>
+      engine.push({ user, changes: [] }).then(
+        () => 'followed',
+        (error: { code: string }) => error.code,
+      );
+    assert.equal(await pushed(late), 'MAIL_ACCOUNT_NOT_FOLLOWED');
+    names = [...names, late];
+    await until('it is followed', 5_000, async () => (await pushed(late)) === 'followed');
+    assert.equal(engine.status().firstPassDone, false);
+    const refusal = await pushed(stranger);
+    assert.notEqual(refusal, 'MAIL_ACCOUNT_NOT_FOLLOWED');
+    names = undefined;
+    gate.release();
+    await until('it is said', 10_000, () =>
+      engine.status().problem?.message.includes('the directory is down'),
+    );
+    assert.deepEqual([await pushed(stranger), await pushed(late)], [refusal, 'followed']);
+  });
 });

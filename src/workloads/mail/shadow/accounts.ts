@@ -16,7 +16,7 @@ export interface AccountsToLookAt {
   readonly messages?: number;
   /** Why that request could not be used; the accounts are then asked one by one. */
   readonly statusProblem?: Problem;
-  /** Why the source of accounts could not be used; those that the replica has are taken for them. */
+  /** Why the source of accounts could not be used; those that it named last, and those that the replica has, are taken for them. */
   readonly sourceProblem?: Problem;
 }
 
@@ -25,7 +25,7 @@ const COMPARED_AT_ONCE = 50;
 /**
  * Where the server has the doveadm API, two requests for the whole server tell which accounts changed. What they
  * do not tell (special use) is seen when `everyAccount` asks for all. Errors: those of the source that names the
- * accounts; MAIL_ACCOUNTS_EMPTY. With `fallBack` only while the replica has no accounts either: a directory that is
+ * accounts; MAIL_ACCOUNTS_EMPTY. With `fallBack` only while no account is known otherwise: a directory that is
  * down is no reason to follow nobody.
  */
 export async function listAccounts(
@@ -33,6 +33,8 @@ export async function listAccounts(
   options: {
     readonly everyAccount: boolean;
     readonly fallBack: boolean;
+    /** Those that the source named last. */
+    readonly known?: Iterable<string>;
     /** Told as soon as they are named: to learn which of them changed takes longer, and pushed events come already. */
     readonly onNamed?: (accounts: readonly string[]) => void;
     readonly signal?: AbortSignal;
@@ -45,7 +47,7 @@ export async function listAccounts(
     accounts = await namedAccounts(deps, options.signal);
   } catch (error) {
     options.signal?.throwIfAborted();
-    accounts = livingAccounts(deps);
+    accounts = [...new Set([...deps.vault.catalog.accountNames(), ...(options.known ?? [])])].sort();
     if (!options.fallBack || accounts.length === 0) throw error;
     deps.log.warn({ err: error }, 'the source of accounts cannot be used, those known are looked at');
     source = { sourceProblem: problemOf('*', error) };
@@ -76,13 +78,6 @@ export async function listAccounts(
   }
 }
 
-function livingAccounts({ vault }: MailDeps): string[] {
-  return vault.catalog
-    .accounts()
-    .filter((row) => row.goneLsn === undefined)
-    .map(({ account }) => account);
-}
-
 async function namedAccounts(deps: MailDeps, signal: AbortSignal | undefined): Promise<string[]> {
   const source = deps.config.accounts;
   if (!source) return [];
@@ -93,7 +88,7 @@ async function namedAccounts(deps: MailDeps, signal: AbortSignal | undefined): P
     doveadm: () => doveadmOf(deps)?.listUsers(signal) ?? [],
   }[source.from]();
   const accounts = [...new Set(names)].filter((name) => !excluded.has(name)).sort();
-  if (accounts.length === 0 && livingAccounts(deps).length > 0) {
+  if (accounts.length === 0 && deps.vault.catalog.accountNames().length > 0) {
     throw mailErrors.make(
       'MAIL_ACCOUNTS_EMPTY',
       `the source of accounts of ${deps.server} names none, although the journal knows some`,

@@ -135,21 +135,19 @@ export class Follower {
   async pass(options: PassOptions = {}): Promise<ShadowSummary> {
     const { clock, vault } = this.#deps;
     const progress = new PassProgress(this.#deps.server, clock, options.progress);
-    const { accounts, changed, messages, statusProblem, sourceProblem } = await listAccounts(this.context, {
+    const { accounts, changed, messages, statusProblem, sourceProblem } = await this.#listAccounts({
       everyAccount: this.#passes % EVERY_ACCOUNT_PASSES === EVERY_ACCOUNT_PASSES - 1,
       fallBack: options.fallBack ?? false,
-      onNamed: (named) => {
-        this.#known = new Set(named);
-        this.#accounts.resolve(this.#known);
-      },
       ...(options.signal ? { signal: options.signal } : {}),
     });
     this.#passes += 1;
     options.signal?.throwIfAborted();
-    this.problems.keepOnly(new Set(accounts));
+    // Also those that were named since: to learn which of them changed takes long, and they may have been looked at already.
+    const named = new Set([...accounts, ...this.known]);
+    this.problems.keepOnly(named);
     this.sourceProblem = sourceProblem;
     const problems = [sourceProblem, statusProblem].filter((problem) => problem !== undefined);
-    await this.#accountsGone(accounts);
+    await this.#accountsGone(named);
     const due = changed.filter((account) => !this.problems.isSetAside(account));
     progress.begin(due.length, messages);
     this.context.progress = progress;
@@ -196,11 +194,23 @@ export class Follower {
    * slowest account does. Errors: those of the source of accounts.
    */
   async markIdle(signal: AbortSignal): Promise<void> {
-    const { changed } = await listAccounts(this.context, { everyAccount: false, fallBack: true, signal });
+    const { changed } = await this.#listAccounts({ everyAccount: false, fallBack: true, signal });
     for (const account of changed) {
       if (this.queue.isIdle(account) && !this.problems.isSetAside(account))
         void this.look(account, 'account', 'soon');
     }
+  }
+
+  /** Pushed events of an account are followed from the moment on that it is named. */
+  #listAccounts(options: { everyAccount: boolean; fallBack: boolean; signal?: AbortSignal }) {
+    return listAccounts(this.context, {
+      ...options,
+      known: this.#known ?? [],
+      onNamed: (named) => {
+        this.#known = new Set(named);
+        this.#accounts.resolve(this.#known);
+      },
+    });
   }
 
   /** Ends the trouble and goes on. */
@@ -302,20 +312,16 @@ export class Follower {
   }
 
   /** Accounts that the source no longer names end in the replica; their history stays. */
-  async #accountsGone(accounts: readonly string[]): Promise<void> {
+  async #accountsGone(named: ReadonlySet<string>): Promise<void> {
     const { vault, log } = this.#deps;
-    const named = new Set(accounts);
-    const living = vault.catalog.accounts().filter((row) => row.goneLsn === undefined);
-    const gone = living.filter((row) => !named.has(row.account));
+    const living = vault.catalog.accountNames();
+    const gone = living.filter((account) => !named.has(account));
     if (gone.length === 0) return;
     if (gone.length > living.length * ACCOUNTS_GONE_SHARE) {
       await vault.commit([{ t: 'checkpoint', cause: 'burst' }]);
     }
-    await vault.commit(gone.map(({ account }) => ({ t: 'account-gone', account })));
-    log.warn(
-      { accounts: gone.map(({ account }) => account) },
-      'accounts are no longer named by their source',
-    );
+    await vault.commit(gone.map((account) => ({ t: 'account-gone', account })));
+    log.warn({ accounts: gone }, 'accounts are no longer named by their source');
   }
 
   /** What changed since the last checkpoint gets one: a point at which the whole server was looked at. */
