@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { dirname } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Catalog } from '../../src/catalog/index.ts';
 import { shadowOnce, startShadow } from '../../src/workloads/mail/index.ts';
 import { startService, understudy, understudyJson } from '../cli/service.ts';
 import { ImapClient } from './imap-client.ts';
@@ -233,5 +234,36 @@ describe('following', { skip: serversMissing }, () => {
       engine.status().problem?.message.includes('the directory is down'),
     );
     assert.deepEqual([await pushed(stranger), await pushed(late)], [refusal, 'followed']);
+  });
+
+  it('outlives a catalog that cannot be read for a moment beside a pass', async (t) => {
+    const lab = await MailLab.start(t, { accounts: 2, serverLines: ['shadow: { sweep: 300ms, watch: 1 }'] });
+    const [first = '', second = ''] = lab.dovecot.accounts;
+    const deps = await lab.deps();
+    const { catalog } = deps.vault;
+    const gate = holdCommitsOf(deps.vault, second);
+    const engine = startShadow(deps);
+    lab.after(() => engine.stop());
+    lab.after(gate.release);
+    await until(
+      'the first account was looked at',
+      10_000,
+      () => catalog.mailboxByName(first, 'INBOX')?.complete,
+    );
+    let failures = 0;
+    const fail = () => {
+      failures += 1;
+      throw new Error('the catalog cannot be read');
+    };
+    Object.assign(catalog, { accounts: fail, accountNames: fail });
+    await until('it is not read', 5_000, () => failures > 0);
+    Object.assign(catalog, {
+      accounts: Catalog.prototype.accounts,
+      accountNames: Catalog.prototype.accountNames,
+    });
+    const client = await ImapClient.open(lab.dovecot, first);
+    assert.ok((await client.append('INBOX', numberedMessage('later'))).ok);
+    await client.close();
+    await until('mail is followed', 5_000, () => idsIn(catalog, first).includes('later'));
   });
 });

@@ -241,11 +241,11 @@ class Engine implements ShadowEngine {
   async #sweepBesidePass(): Promise<void> {
     try {
       await this.#follower.markIdle(this.#stopping.signal);
+      if (this.#phase === 'baseline') this.#watchFirst();
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       this.#deps.log.warn({ err: error }, 'the sweep beside a pass failed, it will be tried again');
     }
-    if (this.#phase === 'baseline') this.#watchFirst();
   }
 
   async #pass(options: PassOptions): Promise<ShadowSummary> {
@@ -276,8 +276,9 @@ class Engine implements ShadowEngine {
 
   /** Watches some accounts before any has shown itself active. */
   #watchFirst(): void {
-    const living = this.#deps.vault.catalog.accounts().filter((row) => row.goneLsn === undefined);
-    for (const { account } of living.slice(0, this.#deps.config.shadow.watch)) this.#watchers.active(account);
+    const { vault, config } = this.#deps;
+    for (const account of vault.catalog.accountNames().slice(0, config.shadow.watch))
+      this.#watchers.active(account);
   }
 
   /** Waits until the server serves us again, then goes on with a whole pass. */
