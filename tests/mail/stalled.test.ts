@@ -56,6 +56,31 @@ describe('an outage', { skip: serversMissing }, () => {
     assert.equal(proxy.struck, strangers.length);
   });
 
+  it('that is over before a pass is leaves no account out of what counts as one', async (t) => {
+    const { lab, script } = await labBehindProxy(t, {
+      accounts: 6,
+      serverLines: ['shadow: { sweep: 1h, watch: 0, keepWarm: 0, connections: 4 }'],
+    });
+    const { accounts } = lab.dovecot;
+    const deps = await lab.deps();
+    const gate = holdCommitsOf(deps.vault, accounts[0] as string);
+    // The first account holds its connection all the time, nobody else gets one.
+    for (let connection = 1; connection < 50; connection += 1)
+      script.faults.push({ connection, what: 'end', afterBytes: 0 });
+    const engine = startShadow(deps);
+    lab.after(() => engine.stop());
+    lab.after(gate.release);
+    const first = engine.pass({});
+    await until('it is noticed', 10_000, () => engine.status().phase === 'stalled');
+    script.faults.length = 0;
+    await until('it is over', 10_000, () => engine.status().phase === 'baseline');
+    gate.release();
+    await until('a pass is over', 20_000, () => engine.status().firstPassDone);
+    const { catalog } = deps.vault;
+    assert.deepEqual(catalog.accountNames(catalog.firstWholeCheckpoint()?.lsn), accounts);
+    assert.deepEqual([(await first).problems, engine.status().problem], [[], undefined]);
+  });
+
   for (const what of ['bye', 'end'] as const) {
     it(`is one too where connections are taken and ended at once: ${what}`, async (t) => {
       const { lab, script } = await labBehindProxy(t, {

@@ -252,7 +252,10 @@ export interface ShadowMetrics {
 export interface ShadowEngine {
   /** Looks at the account now; resolves after the commit that holds what the event is about. Rejects when that failed. */
   push(event: PushEvent): Promise<PushAnswer>;
-  /** A whole pass now (it joins one under way), for `shadow SERVER --once` while the service runs. */
+  /**
+   * A whole pass that begins after this call, for `shadow SERVER --once` while the service runs: one under way is waited for, as it may have
+   * asked the server before what the caller wants to be seen.
+   */
   pass(options: ActionOptions): Promise<ShadowSummary>;
   status(): ShadowStatus;
   metrics(): ShadowMetrics;

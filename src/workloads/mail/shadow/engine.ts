@@ -58,6 +58,8 @@ class Engine implements ShadowEngine {
   readonly #loop: Promise<void>;
   #phase: ShadowStatus['phase'] = 'starting';
   #passUnderWay: Promise<ShadowSummary> | undefined;
+  /** The engine's own pass, under way or to come. */
+  #sweeping: Promise<void> | undefined;
   #passes = 0;
   /** When the last whole pass ended: wall time, and on the clock for durations. */
   #lastPass: { readonly atMs: number; readonly monotonicMs: number } | undefined;
@@ -211,26 +213,26 @@ class Engine implements ShadowEngine {
 
   async #sweep(): Promise<void> {
     const { clock, config } = this.#deps;
-    let pass: Promise<void> | undefined;
     while (!this.#stopping.signal.aborted) {
       const began = clock.monotonicMs();
       if (!this.#follower.trouble) {
         if (this.#passUnderWay) await this.#sweepBesidePass();
-        else pass = this.#sweepingPass();
+        else this.#sweeping = this.#sweepingPass();
       }
       const rest = config.shadow.sweep - (clock.monotonicMs() - began);
       await this.#pause(Math.max(rest, 50));
     }
-    await pass;
+    await this.#sweeping;
   }
 
   async #sweepingPass(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
     try {
       await this.#sharedPass({ signal: this.#stopping.signal, fallBack: true });
       this.#passProblem = this.#follower.sourceProblem;
     } catch (error) {
       // Trouble reports itself; what is left is a source of accounts that does not answer, or our being stopped.
-      if (this.#stopping.signal.aborted || this.#follower.trouble) return;
+      if (this.#stopping.signal.aborted || this.#follower.trouble || this.#follower.isTrouble(error)) return;
       this.#hasFailed = true;
       this.#passProblem = problemOf('', error);
       this.#deps.log.error({ err: error }, 'the pass over the server failed, it will be tried again');
@@ -304,9 +306,12 @@ class Engine implements ShadowEngine {
   }
 
   #goOn(): void {
+    if (this.#stopping.signal.aborted) return;
     this.#deps.log.info({}, 'the server serves us again, following goes on');
     this.#follower.clearTrouble();
-    if (!this.#passUnderWay) void this.#sweepingPass();
+    // A pass that the trouble met comes to nothing, however long its last look still takes.
+    const met = this.#passUnderWay?.catch(() => {});
+    this.#sweeping = Promise.resolve(met).then(() => this.#sweepingPass());
   }
 
   /**

@@ -47,6 +47,8 @@ export class Follower {
   readonly #lookingSinceMs = new Map<string, number>();
   readonly #failures = new ServerFailures();
   #trouble: Trouble | undefined;
+  /** The last one that began, over or not. */
+  #lastTrouble: Trouble | undefined;
   #passes = 0;
   #known: ReadonlySet<string> | undefined;
   readonly #accounts = Promise.withResolvers<ReadonlySet<string>>();
@@ -96,6 +98,11 @@ export class Follower {
     return this.#trouble;
   }
 
+  /** Whether a pass failed because of the trouble that began last, which may be over. */
+  isTrouble(error: unknown): boolean {
+    return this.#lastTrouble !== undefined && error === this.#lastTrouble.error;
+  }
+
   /** Age in ms of the oldest change that was announced and is not committed; 0 when there is none. */
   get uncommittedMs(): number {
     const now = this.#deps.clock.monotonicMs();
@@ -130,7 +137,8 @@ export class Follower {
 
   /**
    * One pass: every account that may have changed is looked at. With problems the summary names them; a failure of
-   * the whole server or of the journal is thrown. `fallBack`: when the source of accounts is down, those known are taken.
+   * the whole server or of the journal is thrown, also one that is over by then: what waited for its turn was dropped, and nobody
+   * has looked at it. `fallBack`: when the source of accounts is down, those known are taken.
    */
   async pass(options: PassOptions = {}): Promise<ShadowSummary> {
     const { clock, vault } = this.#deps;
@@ -153,6 +161,7 @@ export class Follower {
     this.context.progress = progress;
     const stop = () => this.queue.drain(() => ({ ok: false, error: options.signal?.reason }));
     options.signal?.addEventListener('abort', stop, { once: true });
+    const before = this.#trouble ? undefined : this.#lastTrouble;
     const totals = { mailboxes: 0, added: 0, flagsChanged: 0, removed: 0, bytes: 0 };
     try {
       await Promise.all(
@@ -175,7 +184,8 @@ export class Follower {
       this.context.progress = undefined;
     }
     options.signal?.throwIfAborted();
-    if (this.#trouble) throw this.#trouble.error;
+    if (this.#stopped) throw new Error('the follower has stopped');
+    if (this.#lastTrouble && this.#lastTrouble !== before) throw this.#lastTrouble.error;
     await this.#checkpoint();
     return {
       lsn: vault.committedLsn,
@@ -297,6 +307,7 @@ export class Follower {
   #begin(trouble: Trouble): void {
     if (this.#trouble || this.#stopped) return;
     this.#trouble = trouble;
+    this.#lastTrouble = trouble;
     this.#markedAtMs.clear();
     this.queue.drain(() => ({ ok: false, error: trouble.error }));
     this.onTrouble(trouble);
