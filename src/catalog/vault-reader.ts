@@ -222,8 +222,9 @@ async function upToDate(
 async function catchUp(options: VaultReaderOptions, reader: JournalReader): Promise<boolean> {
   const { dir, clock, log = silentLog } = options;
   if (VaultLock.isHeld(dir)) return false;
-  // Whoever built one would have had the lock until it was there. To build it takes a while: that is the caller's to decide.
-  if (!existsSync(vaultFiles(dir).catalog)) throw missing(dir);
+  // Whoever built one would have had the lock until it was there. To build it takes a while, and is the caller's to decide; not where
+  // a first start was killed before it had anything.
+  if (reader.committedLsn > 0 && !existsSync(vaultFiles(dir).catalog)) throw missing(dir);
   try {
     const lock = VaultLock.take(dir, clock.wallMs());
     try {

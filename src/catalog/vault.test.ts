@@ -143,6 +143,15 @@ test('a step that names an unknown body or mailbox is refused before it is journ
   await vault.close();
 });
 
+test('a vault whose first start was killed before it had a catalog reads as empty', async (t) => {
+  const dir = temporaryFolder(t);
+  await (await openVault(dir)).close();
+  rmSync(vaultFiles(dir).catalog);
+  const reader = await VaultReader.open({ dir, clock });
+  assert.deepEqual([reader.catalog.appliedLsn, reader.catalog.accountNames()], [0, []]);
+  await reader.close();
+});
+
 test('a catalog that is missing, damaged or behind is brought up; one that does not fit is refused', async (t) => {
   const dir = temporaryFolder(t);
   const files = vaultFiles(dir);
