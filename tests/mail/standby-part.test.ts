@@ -18,13 +18,14 @@ async function filled(t: TestContext, format: 'maildir' | 'mdbox' = 'maildir') {
   await world.lab.shadow();
   await world.lab.closeVault();
   const config = world.writeConfig();
-  const restore = async (status: number, ...args: string[]) => {
-    const ended = await run(config, ['restore', SERVER, '--to', STANDBY, '--json', ...args]);
+  const restoreInPlace = async (status: number, ...args: string[]) => {
+    const ended = await run(config, ['restore', SERVER, '--yes', '--json', ...args]);
     assert.equal(ended.status, status, ended.stdout + ended.stderr);
     return JSON.parse(ended.stdout);
   };
+  const restore = (status: number, ...args: string[]) => restoreInPlace(status, '--to', STANDBY, ...args);
   const live = await dumpAccount(world.lab.login(account));
-  return { world, account, restore, live };
+  return { world, account, restore, restoreInPlace, live };
 }
 
 function only(dump: AccountDump, mailbox: string): AccountDump {
@@ -106,7 +107,7 @@ describe('on another server', { skip: serversMissing }, () => {
 });
 
 it('a server that is down is said to be, and its accounts are not', { skip: serversMissing }, async (t) => {
-  const { world, account, restore } = await filled(t);
+  const { world, account, restore, restoreInPlace } = await filled(t);
   await world.standby.stop();
   for (const args of [
     [],
@@ -116,4 +117,6 @@ it('a server that is down is said to be, and its accounts are not', { skip: serv
     const { error } = await restore(1, ...args);
     assert.equal(error.code, 'MAIL_UNREACHABLE', args.join(' '));
   }
+  await world.lab.dovecot.stop();
+  assert.equal((await restoreInPlace(1)).error.code, 'MAIL_UNREACHABLE');
 });

@@ -6,7 +6,7 @@
 import { type MailboxRow, requireMailbox } from '../../../catalog/index.ts';
 import { hasCode, type Progress } from '../../../lib/index.ts';
 import { mailErrors } from '../errors.ts';
-import { doveadmOf, Follower, problemOf, withRestoreLock } from '../shadow/index.ts';
+import { doveadmOf, Follower, problemOf, ServerFailures, withRestoreLock } from '../shadow/index.ts';
 import type {
   ActionOptions,
   MailDeps,
@@ -65,6 +65,7 @@ class AccountsRestore {
   readonly #problems: Problem[] = [];
   readonly #totals = { wanted: 0, present: 0, restored: 0, bytes: 0, planned: 0, plannedBytes: 0 };
   readonly #wanted: Wanted;
+  readonly #failures = new ServerFailures();
   #accountsDone = 0;
 
   constructor(
@@ -97,10 +98,13 @@ class AccountsRestore {
       } else {
         for (const job of jobs) this.#mailboxes.push(plannedOutcome(job, this.#pins !== undefined));
       }
+      this.#failures.well();
     } catch (error) {
       this.#options.signal?.throwIfAborted();
-      // A failed journal is nobody's private problem; a single account asked for has no others to go on with.
-      if (this.#follower.trouble || this.#wanted.accounts.length === 1) throw error;
+      const { length } = this.#wanted.accounts;
+      // A failed journal or server is nobody's private problem; a single account asked for has no others to go on with.
+      if (this.#follower.trouble || this.#failures.failed(account, error, length) || length === 1)
+        throw error;
       this.#problems.push(problemOf(account, error));
     }
     this.#accountsDone += 1;
