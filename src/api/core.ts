@@ -19,6 +19,7 @@ import type {
 import type { AddMissingRequest, BringUpReport, BringUpRequest } from '../workloads/mail/standby/index.ts';
 import type { HeldBurst, WarmStatus } from '../workloads/mail/warm/index.ts';
 import type { PlanActions } from './plans.ts';
+import type { LastPass } from './unprotected.ts';
 
 export type { HeldBurst };
 
@@ -109,8 +110,8 @@ export interface MailActions {
   ): Promise<VerifyReport>;
   /** How the following goes; undefined where nothing follows the server now. */
   status(server: string): Promise<LiveStatus | undefined>;
-  /** Pushed events that went on before their commit and are not known to be in the journal yet; `lastPassAt` is that of `status`. */
-  unprotected(server: string, lastPassAt: number | undefined): number;
+  /** Pushed events that went on before their commit and are not known to be in the journal yet; `lastPass` is that of `status`. */
+  unprotected(server: string, lastPass: LastPass | undefined): number;
 }
 
 /** A followed server, or why its vault's thread is down. */

@@ -1,16 +1,27 @@
 /**
  * Pushed events that a live server was let go on with before the journal had them, and that are not known to be in it yet: what a
  * synchronously protected server may lose all the same. An event leaves when its own look ends well, or when a whole pass has ended that
- * began after it.
+ * began after it and could read its account.
  */
 import type { Clock } from '../lib/index.ts';
+import type { ShadowStatus } from '../workloads/mail/index.ts';
 import { asOperatingError } from './defects.ts';
+
+/** The last whole pass over a server that has ended. */
+export type LastPass = NonNullable<ShadowStatus['lastPass']>;
 
 interface Open {
   /** Their looks are under way. */
-  readonly pending: Set<{ readonly atMs: number }>;
-  /** Their looks have failed; by minute, for a server may go on for days with nobody asking how many there are. */
-  readonly failed: Map<number, { count: number; lastAtMs: number }>;
+  readonly pending: Set<{ readonly account: string; readonly atMs: number }>;
+  /** Their looks have failed; per account by minute, for a server may go on for days with nobody asking how many there are. */
+  readonly failed: Map<string, Failed[]>;
+}
+
+/** Those of one minute, or of all before it. */
+interface Failed {
+  readonly minute: number;
+  count: number;
+  lastAtMs: number;
 }
 
 export class UnprotectedEvents {
@@ -25,53 +36,59 @@ export class UnprotectedEvents {
    * `committed` resolves when the journal has the event after all; when it rejects the event stays open until a pass, but for one of an
    * account that is not followed: nothing of it was ever to be protected.
    */
-  note(server: string, committed: Promise<unknown>): void {
+  note(server: string, account: string, committed: Promise<unknown>): void {
     const open = this.#open.get(server) ?? { pending: new Set(), failed: new Map() };
     this.#open.set(server, open);
-    const event = { atMs: this.#clock.wallMs() };
+    const event = { account, atMs: this.#clock.wallMs() };
     open.pending.add(event);
     committed.then(
       () => open.pending.delete(event),
       (error: unknown) => {
         // Whoever waited for the event has heard why; a pass will find the change.
         const isOpen = open.pending.delete(event);
-        if (isOpen && asOperatingError(error).code !== 'MAIL_ACCOUNT_NOT_FOLLOWED')
-          addFailed(open, event.atMs);
+        if (isOpen && asOperatingError(error).code !== 'MAIL_ACCOUNT_NOT_FOLLOWED') addFailed(open, event);
       },
     );
   }
 
-  /** How many are open now. `lastPassAt`: when the last whole pass over the server ended, ms since 1970. */
-  count(server: string, lastPassAt: number | undefined): number {
+  /** How many are open now. */
+  count(server: string, lastPass: LastPass | undefined): number {
     const open = this.#open.get(server);
     if (open === undefined) return 0;
     const { pending, failed } = open;
-    const isFound = (atMs: number) => lastPassAt !== undefined && lastPassAt - PASS_MOST_MS > atMs;
-    for (const event of pending) if (isFound(event.atMs)) pending.delete(event);
+    const unread = new Set(lastPass?.unread);
+    const isFound = (account: string, atMs: number) =>
+      lastPass !== undefined && lastPass.beganAt > atMs && !unread.has(account);
+    for (const event of pending) if (isFound(event.account, event.atMs)) pending.delete(event);
     let count = pending.size;
-    for (const [minute, events] of failed) {
-      if (isFound(events.lastAtMs)) failed.delete(minute);
-      else count += events.count;
+    for (const [account, minutes] of failed) {
+      const left = minutes.filter(({ lastAtMs }) => !isFound(account, lastAtMs));
+      if (left.length === 0) failed.delete(account);
+      else failed.set(account, left);
+      for (const events of left) count += events.count;
     }
     return count;
   }
 }
 
-function addFailed({ failed }: Open, atMs: number): void {
+function addFailed({ failed }: Open, { account, atMs }: { account: string; atMs: number }): void {
+  const minutes = failed.get(account) ?? [];
+  failed.set(account, minutes);
   const minute = Math.floor(atMs / 60_000);
-  const { count = 0, lastAtMs = atMs } = failed.get(minute) ?? {};
-  failed.set(minute, { count: count + 1, lastAtMs: Math.max(lastAtMs, atMs) });
-  if (failed.size <= MINUTES_MOST) return;
-  const [oldest = minute, next = minute] = [...failed.keys()].sort((a, b) => a - b);
-  const early = failed.get(oldest);
-  const later = failed.get(next);
-  if (!early || !later) return;
+  const events = minutes.find((known) => known.minute === minute);
+  if (events) {
+    events.count += 1;
+    events.lastAtMs = Math.max(events.lastAtMs, atMs);
+    return;
+  }
+  minutes.push({ minute, count: 1, lastAtMs: atMs });
+  minutes.sort((a, b) => a.minute - b.minute);
+  const [oldest, next] = minutes;
+  if (minutes.length <= MINUTES_MOST || !oldest || !next) return;
   // None of them is forgotten; the older ones count as the later ones do.
-  failed.set(next, { ...later, count: early.count + later.count });
-  failed.delete(oldest);
+  next.count += oldest.count;
+  minutes.shift();
 }
 
-const MINUTES_MOST = 1_440;
-
-/** A pass is taken to have begun so long before its end, for it is not told when. */
-const PASS_MOST_MS = 60_000;
+/** Minutes of one account that are told apart. */
+const MINUTES_MOST = 60;

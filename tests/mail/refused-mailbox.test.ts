@@ -1,14 +1,16 @@
 /**
- * Goal: a mailbox that the server refuses holds back removals in the others only where it may have what was removed, and not for ever.
- * Method: passes over a real Dovecot behind a proxy that refuses one mailbox, with a clock that is put forward.
+ * Goal: a mailbox that the server refuses holds back removals in the others only where it may have what was removed, and not for ever; and
+ * what is in it does not count as read. Method: passes over a real Dovecot behind a proxy that refuses one mailbox, with a clock that is put forward.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { UnprotectedEvents } from '../../src/api/unprotected.ts';
 import { systemClock } from '../../src/lib/index.ts';
+import { startShadow } from '../../src/workloads/mail/index.ts';
 import { Follower } from '../../src/workloads/mail/shadow/index.ts';
 import { ImapClient } from './imap-client.ts';
-import { assertVerified, depsNow, idsIn, labBehindProxy, numberedMessage } from './service-support.ts';
-import { serversMissing } from './support.ts';
+import { assertVerified, depsNow, idsIn, labBehindProxy, numberedMessage, until } from './service-support.ts';
+import { SERVER, serversMissing } from './support.ts';
 
 const ACCOUNT = 'user0001';
 const DAY_MS = 24 * 60 * 60_000;
@@ -61,5 +63,45 @@ describe('a mailbox that is refused', { skip: serversMissing }, () => {
     aheadMs += DAY_MS;
     assert.deepEqual(await problems(), []);
     await assertVerified(lab);
+  });
+
+  it('leaves what was delivered to it unprotected until a pass could read it, whatever else of the account is read', async (t) => {
+    const { lab, script } = await labBehindProxy(t, {
+      accounts: 1,
+      serverLines: ['shadow: { sweep: 1h, watch: 0 }'],
+    });
+    const client = await ImapClient.open(lab.dovecot, ACCOUNT);
+    lab.after(() => client.close());
+    assert.ok((await client.create('Archive')).ok);
+    const engine = startShadow(await depsNow(lab));
+    lab.after(() => engine.stop());
+    await engine.pass({});
+    const events = new UnprotectedEvents(systemClock);
+    const delivered = async (mailbox: string) => {
+      assert.ok((await client.append(mailbox, numberedMessage(mailbox))).ok);
+      const change = { name: 'MessageNew', mailbox, uid: 1 };
+      return engine.push({ user: ACCOUNT, changes: [change] });
+    };
+    const refusal = {
+      after: 'EXAMINE "Archive"',
+      from: 'OK [READ-ONLY] Examine completed',
+      to: 'NO this one is not to be opened.',
+    };
+    script.rewrites.push(refusal);
+    const refused = delivered('Archive');
+    events.note(SERVER, ACCOUNT, refused);
+    await assert.rejects(refused, { code: 'MAIL_COMMAND_REFUSED' });
+    assert.deepEqual(await delivered('INBOX'), { committed: true });
+    assert.deepEqual(
+      engine.status().problems.map(({ account }) => account),
+      [ACCOUNT],
+      'INBOX was not the problem',
+    );
+    await engine.pass({});
+    assert.deepEqual(engine.status().lastPass?.unread, [ACCOUNT]);
+    assert.equal(events.count(SERVER, engine.status().lastPass), 1);
+    script.rewrites.length = 0;
+    await until('it is read', 10_000, async () => (await engine.pass({})).problems.length === 0);
+    assert.equal(events.count(SERVER, engine.status().lastPass), 0);
   });
 });

@@ -97,7 +97,7 @@ async function protect(push: Push, reply: FastifyReply): Promise<FastifyReply> {
   const outcome = typeof ended === 'string' ? ended : 'error';
   push.count(outcome);
   if (outcome !== 'protected' && outcome !== 'hinted') {
-    push.unprotected.note(push.server, followed);
+    push.unprotected.note(push.server, push.pushed.event.user, followed);
     push.log.warn(
       {
         server: push.server,

@@ -240,7 +240,7 @@ async function lossOfActing(core: Core, server: string): Promise<z.input<typeof 
         : {
             lagMs: live.uncommittedMs,
             committedLsn: live.committedLsn,
-            unprotected: core.mail.unprotected(server, live.lastPassAt),
+            unprotected: core.mail.unprotected(server, live.lastPass),
             ...(live.lastPassAt === undefined ? {} : { lastPassAt: live.lastPassAt }),
           };
     const loss = await core.withReader(server, async ({ catalog }) =>

@@ -155,7 +155,7 @@ function mainThreadCore({
       addMissing: elsewhere,
       verifyAgainst: elsewhere,
       status: async (server) => vaults.get(server)?.status(),
-      unprotected: (server, lastPassAt) => unprotected.count(server, lastPassAt),
+      unprotected: (server, lastPass) => unprotected.count(server, lastPass),
     },
     warm: {
       status: (pair) => warm.status(pair),

@@ -90,8 +90,8 @@ function followingPort({ parts, core, threads, followRoles }: PlanWiring): Follo
     async lag(server) {
       const status = await core.mail.status(server);
       if (status === undefined || status.phase === 'down') return undefined;
-      const { uncommittedMs: lagMs, committedLsn, lastPassAt } = status;
-      const unprotected = core.mail.unprotected(server, lastPassAt);
+      const { uncommittedMs: lagMs, committedLsn, lastPass, lastPassAt } = status;
+      const unprotected = core.mail.unprotected(server, lastPass);
       return { lagMs, committedLsn, unprotected, ...(lastPassAt === undefined ? {} : { lastPassAt }) };
     },
     async pass(server, options) {

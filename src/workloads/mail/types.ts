@@ -207,6 +207,8 @@ export interface ShadowStatus {
   readonly lagMs?: number;
   /** Wall time at which the last whole pass ended, ms since 1970. */
   readonly lastPassAt?: number;
+  /** When that pass began, ms since 1970, and the accounts that it could not read to their end. */
+  readonly lastPass?: { readonly beganAt: number; readonly unread: readonly string[] };
   /** Accounts that their source named last; absent until it has answered. */
   readonly accounts?: number;
   readonly accountsSetAside: number;

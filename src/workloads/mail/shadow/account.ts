@@ -147,10 +147,12 @@ class AccountFollow {
     this.#outcomes.clear();
     this.#refused.clear();
     this.#comparesCounts = !(await connection.enable('QRESYNC', 'CONDSTORE')).has('QRESYNC');
-    if (whole || !(await this.#lookAtNamed(connection, named))) await this.#lookAtAll(connection, named);
+    const isWhole = whole || !(await this.#lookAtNamed(connection, named));
+    if (isWhole) await this.#lookAtAll(connection, named);
     return {
       account: this.#account,
       isFirst: this.#firstLook,
+      isWhole,
       mailboxes: this.#mailboxes,
       removed: this.#removed,
       ...this.#totals,

@@ -40,6 +40,8 @@ export interface AccountOutcome {
   readonly account: string;
   /** Nothing was known of the account before: that it has mail does not make it an active one. */
   readonly isFirst: boolean;
+  /** All mailboxes were asked for, and not only those that were named. */
+  readonly isWhole: boolean;
   readonly mailboxes: number;
   readonly added: number;
   readonly flagsChanged: number;

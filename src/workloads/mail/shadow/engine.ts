@@ -61,8 +61,8 @@ class Engine implements ShadowEngine {
   /** The engine's own pass, under way or to come. */
   #sweeping: Promise<void> | undefined;
   #passes = 0;
-  /** When the last whole pass ended: wall time, and on the clock for durations. */
-  #lastPass: { readonly atMs: number; readonly monotonicMs: number } | undefined;
+  /** When the last whole pass ended: wall time, and on the clock for durations; and what it could not read. */
+  #lastPass: (NonNullable<ShadowStatus['lastPass']> & { atMs: number; monotonicMs: number }) | undefined;
   /** The last pass came to nothing, and not because of the server: no source says which accounts there are. */
   #hasFailed = false;
   #trying: Promise<void> | undefined;
@@ -159,12 +159,18 @@ class Engine implements ShadowEngine {
       bursts: this.#follower.bursts,
       ...(lagMs === undefined ? {} : { lagMs }),
       ...(named === undefined ? {} : { accounts: named }),
-      ...(this.#lastPass === undefined ? {} : { lastPassAt: this.#lastPass.atMs }),
+      ...this.#lastPassStatus,
       ...(etaMs === undefined ? {} : { etaMs }),
       ...(stalled
         ? { problem: { code: stalled.code, message: stalled.message, remedy: stalled.remedy } }
         : {}),
     };
+  }
+
+  get #lastPassStatus(): Pick<ShadowStatus, 'lastPassAt' | 'lastPass'> {
+    if (this.#lastPass === undefined) return {};
+    const { atMs, beganAt, unread } = this.#lastPass;
+    return { lastPassAt: atMs, lastPass: { beganAt, unread } };
   }
 
   metrics(): ShadowMetrics {
@@ -252,11 +258,16 @@ class Engine implements ShadowEngine {
 
   async #pass(options: PassOptions): Promise<ShadowSummary> {
     if (this.#phase === 'starting') this.#phase = 'baseline';
-    const summary = await this.#follower.pass(options);
     const { clock } = this.#deps;
+    const beganAt = clock.wallMs();
+    const summary = await this.#follower.pass(options);
     this.#passes += 1;
     this.#hasFailed = false;
-    this.#lastPass = { atMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
+    // A message that is set aside is journaled as that; `*` is the question for all accounts at once.
+    const unread = summary.problems.flatMap(({ account, uid }) =>
+      uid === undefined && account !== '*' ? [account] : [],
+    );
+    this.#lastPass = { beganAt, unread, atMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
     if (this.#phase !== 'following') {
       this.#phase = 'following';
       this.#watchFirst();

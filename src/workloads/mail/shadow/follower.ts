@@ -156,7 +156,7 @@ export class Follower {
     this.sourceProblem = sourceProblem;
     const problems = [sourceProblem, statusProblem].filter((problem) => problem !== undefined);
     await this.#accountsGone(named);
-    const due = changed.filter((account) => !this.problems.isSetAside(account));
+    const due = this.#due(changed);
     progress.begin(due.length, messages);
     this.context.progress = progress;
     const stop = () => this.queue.drain(() => ({ ok: false, error: options.signal?.reason }));
@@ -205,10 +205,16 @@ export class Follower {
    */
   async markIdle(signal: AbortSignal): Promise<void> {
     const { changed } = await this.#listAccounts({ everyAccount: false, fallBack: true, signal });
-    for (const account of changed) {
-      if (this.queue.isIdle(account) && !this.problems.isSetAside(account))
-        void this.look(account, 'account', 'soon');
+    for (const account of this.#due(changed)) {
+      if (this.queue.isIdle(account)) void this.look(account, 'account', 'soon');
     }
+  }
+
+  /** With those whose problem is not known to be over: that nothing changed on the server does not end it. */
+  #due(changed: readonly string[]): string[] {
+    const named = ({ account }: Problem) => (this.#known?.has(account) ? [account] : []);
+    const troubled = this.problems.list().flatMap(named);
+    return [...new Set([...changed, ...troubled])].filter((account) => !this.problems.isSetAside(account));
   }
 
   /** Pushed events of an account are followed from the moment on that it is named. */
@@ -276,7 +282,8 @@ export class Follower {
     this.#markedAtMs.delete(account);
     try {
       const outcome = await followAccount(this.context, account, task.scope);
-      this.problems.recovered(account);
+      // The mailbox that was the problem may be another one than those that were looked at.
+      if (outcome.isWhole) this.problems.recovered(account);
       this.#failures.well();
       const isChanged = outcome.added + outcome.flagsChanged + outcome.removed > 0;
       if (isChanged && !outcome.isFirst) this.onChange(account);
