@@ -65,6 +65,22 @@ describe('a mailbox that is refused', { skip: serversMissing }, () => {
     await assertVerified(lab);
   });
 
+  it('is forgotten when it is gone', async (t) => {
+    const { lab, script } = await labBehindProxy(t, { accounts: 1 });
+    const client = await ImapClient.open(lab.dovecot, ACCOUNT);
+    lab.after(() => client.close());
+    assert.ok((await client.create('Archive')).ok);
+    assert.ok((await client.append('Archive', numberedMessage('cut-here'))).ok);
+    script.faults.push({ atText: 'Subject: cut-here', what: 'reset' });
+    const follower = new Follower(await depsNow(lab));
+    lab.after(() => follower.stop());
+    await follower.pass();
+    assert.equal(follower.context.pauses.mailboxes, 1);
+    assert.ok((await client.delete('Archive')).ok);
+    await follower.pass();
+    assert.deepEqual([follower.context.pauses.mailboxes, follower.context.suspects.size], [0, 0]);
+  });
+
   it('leaves what was delivered to it unprotected until a pass could read it, whatever else of the account is read', async (t) => {
     const { lab, script } = await labBehindProxy(t, {
       accounts: 1,

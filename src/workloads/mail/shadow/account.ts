@@ -17,7 +17,7 @@ import {
 } from '../imap/index.ts';
 import { withAccountLock } from './account-lock.ts';
 import type { Unfetchable } from './bodies.ts';
-import type { AccountOutcome, FollowContext } from './context.ts';
+import { type AccountOutcome, type FollowContext, forgetMailbox } from './context.ts';
 import { followMailbox, type MailboxOutcome, type Totals } from './mailbox.ts';
 import { isOwnMailbox } from './own-mailbox.ts';
 import type { LookScope } from './queue.ts';
@@ -514,6 +514,7 @@ class AccountFollow {
   }
 
   #commit(records: readonly StepRecord[]) {
+    for (const record of records) if (record.t === 'mailbox-gone') forgetMailbox(this.#context, record.id);
     this.#context.counters.recordsCommitted += records.length + 1;
     return this.#context.deps.vault.commit(records);
   }

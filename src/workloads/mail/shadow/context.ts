@@ -35,6 +35,13 @@ export interface FollowContext {
   onBurst(burst: Burst): void;
 }
 
+/** What is remembered of a mailbox that is gone is of no use: its id never comes again. */
+export function forgetMailbox({ pauses, suspects, movedOn }: FollowContext, id: MailboxRow['id']): void {
+  pauses.forget(id);
+  suspects.delete(id);
+  movedOn.delete(id);
+}
+
 /** What one look at an account did. */
 export interface AccountOutcome {
   readonly account: string;

@@ -9,7 +9,7 @@ import { followAccount } from './account.ts';
 import { listAccounts } from './accounts.ts';
 import { bandwidthOf } from './bandwidth.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import type { AccountOutcome, Counters, FollowContext } from './context.ts';
+import { type AccountOutcome, type Counters, type FollowContext, forgetMailbox } from './context.ts';
 import { MessagePauses } from './message-pauses.ts';
 import { Pace } from './pace.ts';
 import { AccountProblems, problemOf } from './problems.ts';
@@ -337,6 +337,10 @@ export class Follower {
     if (gone.length === 0) return;
     if (gone.length > living.length * ACCOUNTS_GONE_SHARE) {
       await vault.commit([{ t: 'checkpoint', cause: 'burst' }]);
+    }
+    for (const account of gone) {
+      this.context.removalsHeldSinceMs.delete(account);
+      for (const { id } of vault.catalog.mailboxes(account)) forgetMailbox(this.context, id);
     }
     await vault.commit(gone.map((account) => ({ t: 'account-gone', account })));
     log.warn({ accounts: gone }, 'accounts are no longer named by their source');

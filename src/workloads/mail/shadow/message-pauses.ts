@@ -38,6 +38,16 @@ export class MessagePauses {
     return pause !== undefined && pause.endsAtMs > this.#clock.monotonicMs() ? pause.error : undefined;
   }
 
+  /** Mailboxes that have such messages. */
+  get mailboxes(): number {
+    return this.#byMailbox.size;
+  }
+
+  /** The mailbox is gone. */
+  forget(id: MailboxId): void {
+    this.#byMailbox.delete(id);
+  }
+
   /** Forgets those of the mailbox that are not set aside any more. */
   keepOnly(id: MailboxId, setAside: ReadonlySet<number>): void {
     const pauses = this.#byMailbox.get(id);
