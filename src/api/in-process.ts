@@ -188,9 +188,8 @@ export function inProcessCore(parts: CoreParts): Core {
   ): Promise<void> {
     await core.withReader(source, async ({ catalog }) => {
       const living = new Set(catalog.accountNames());
-      const other = catalog
-        .accountNames(at)
-        .find((account) => !living.has(account) && (accounts ?? [account]).includes(account));
+      // One that is named and gone is taken as it was last.
+      const other = (accounts ?? catalog.accountNames(at)).find((account) => !living.has(account));
       if (other === undefined) return;
       throw apiErrors.make(
         'API_TARGET_SERVES',
@@ -244,12 +243,13 @@ export function inProcessCore(parts: CoreParts): Core {
     work: (mail: Awaited<ReturnType<Adapters['mail']>>, deps: MailDeps) => Promise<T>,
     vaultOptions = { create: false },
   ): Promise<T> {
+    const followed = asFollowed(config, server);
     // Before the vault is opened: a missing secret must change nothing, not even make a folder.
-    checkSecrets(serverNamed(config, server));
+    checkSecrets(serverNamed(followed, server));
     const mail = await adapters.mail();
     return core.withVaultWriter(
       server,
-      async (vault) => work(mail, await mailDeps(parts, server, vault)),
+      async (vault) => work(mail, await mailDeps({ ...parts, config: followed }, server, vault)),
       vaultOptions,
     );
   }

@@ -115,6 +115,8 @@ describe('bringing a standby up, killed', { skip: serversMissing }, () => {
     assert.equal(refused.status, 3, refused.stderr);
     assert.match(refused.stderr, /API_TARGET_SERVES/);
     assert.ok(refused.stderr.includes(`${there} is no account of ${SERVER} any more`), refused.stderr);
+    const part = ['restore', SERVER, '--to', STANDBY, '--account', there, '--mailbox', 'INBOX'];
+    assert.equal((await run(config, part)).status, 3, 'also as it was last');
     const one = await run(config, [...past, '--account', here]);
     assert.equal(one.status, 0, one.stderr);
   });

@@ -161,6 +161,9 @@ test('mail that reaches the server that was left after the rollback comes back t
   const found = await client.search({ subject: 'late' });
   await client.logout();
   assert.equal((found as number[]).length, 1);
+  // Whoever wants to be sure looks at it once more.
+  const once = await world.json(0, 'shadow', 'mail-b', '--once');
+  assert.deepEqual([once.accounts, once.problems], [world.accounts.length, []]);
 });
 
 test('commands that led clients on lead them back, where there is no front door', { skip }, async (t) => {
@@ -187,6 +190,8 @@ test('commands that led clients on lead them back, where there is no front door'
 test('a rollback to a server that is dead is refused and changes nothing', { skip }, async (t) => {
   const world = await World.start(t);
   await world.shadow();
+  const { error: unused } = await world.json(2, 'shadow', 'mail-b', '--once');
+  assert.equal(unused.code, 'CONFIG_NOT_SHADOWED', 'it never acted');
   await world.live.kill9();
   const { plan } = await world.json(0, 'failover', PAIR, '--yes');
   const { error } = await world.json(3, 'plan', 'rollback', plan.id, '--yes');

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { shadowedServerNamed } from '../../config/index.ts';
 import { apiErrors } from '../errors.ts';
+import { asFollowed } from '../followed.ts';
 import { defineOperation } from '../operation.ts';
 import { count, lsn, problems, server } from './shapes.ts';
 
@@ -33,7 +35,10 @@ export const shadow = defineOperation({
   outcome: (output) => (output.problems.length > 0 ? 'partial' : 'done'),
   async handler(core, input, context) {
     if (!input.once) throw apiErrors.make('API_SHADOW_NEEDS_ONCE', '`shadow` makes one pass, with --once');
-    shadowedServerNamed(core.config, input.server);
+    const { config } = core;
+    // One that acted for another has a replica, and mail that came there may still have to be fetched.
+    const hasReplica = existsSync(core.vaultDir(input.server));
+    shadowedServerNamed(hasReplica ? asFollowed(config, input.server) : config, input.server);
     return { server: input.server, ...(await core.mail.shadowOnce(input.server, context)) };
   },
 });
