@@ -22,7 +22,7 @@ import { ActivePlan } from './active-plan.ts';
 import { planErrors } from './errors.ts';
 import type { PlanEvent } from './events.ts';
 import { newPlanId } from './plan-id.ts';
-import { type Finding, fromError } from './readiness/index.ts';
+import type { Finding } from './readiness/index.ts';
 import { asFound, interruptedProblem, memoryIn, planIn, plansIn } from './record.ts';
 import { doSteps, problemOf, type RunEnd, type StepRun, undoSteps } from './run-steps.ts';
 import type {
@@ -505,6 +505,7 @@ async function findingsBefore(
     await definition.rollbackPreflight?.(context, record);
     return [];
   } catch (error) {
+    const { fromError } = await import('./readiness/index.ts');
     return [fromError({ id: 'rollback', title: 'it can be taken back' }, error)];
   }
 }

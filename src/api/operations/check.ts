@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { rolesOf } from '../../control/index.ts';
-import { checkAll, checkPair, type ReadinessPorts } from '../../plans/readiness/index.ts';
+import type { ReadinessPorts } from '../../plans/readiness/index.ts';
 import { proxyStats } from '../../rehome/index.ts';
 import type { WarmStatus } from '../../workloads/mail/warm/index.ts';
 import type { Core } from '../core.ts';
@@ -49,6 +49,7 @@ export const check = defineOperation({
   sentence: ({ pair }) => `checked ${pair === undefined ? 'all pairs' : `pair ${pair}`}`,
   outcome: ({ ready }) => (ready ? 'done' : 'refused'),
   async handler(core, input, { signal }) {
+    const { checkAll, checkPair } = await import('../../plans/readiness/index.ts');
     const ports = readinessPorts(core);
     const checked =
       input.pair === undefined

@@ -1,9 +1,9 @@
 /** Plans that move the accounts of a pair of mail servers: failover and switchover. */
 export { type Memory, type TakeOverParameters, takeOverParameters } from './context.ts';
-export { failoverPlan, switchoverPlan } from './definitions.ts';
+export { lostMessages, takeOverPlans } from './entry.ts';
 export { takeOverErrors } from './errors.ts';
 export { type Loss, lossOf } from './loss.ts';
-export { type LostMessage, lostMessages } from './lost.ts';
+export type { LostMessage } from './lost.ts';
 export { movedAccounts, setMovedAccounts } from './moved.ts';
 export type * from './ports.ts';
 export type { TakeOverReport } from './report.ts';
