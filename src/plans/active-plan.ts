@@ -91,8 +91,13 @@ export class ActivePlan {
   }
 }
 
-/** Of what a person said. That a move was to be begun in spite of something is no reason to take it back so. */
+/**
+ * Of what a person said. That a move was to be begun in spite of something is no reason to take it back so, nor does what was said for a rollback
+ * that was given up count for the next one.
+ */
 function reasonFor(direction: PlanDirection, { runs }: PlanRecord): string | undefined {
-  return runs.findLast((run) => run.direction === direction && run.by !== SERVICE && run.reason !== undefined)
-    ?.reason;
+  const from = runs.findLastIndex((run) => run.direction === direction && run.begins);
+  return runs
+    .slice(Math.max(0, from))
+    .findLast((run) => run.direction === direction && run.by !== SERVICE && run.reason !== undefined)?.reason;
 }

@@ -289,16 +289,18 @@ test('a rollback with steps of its own goes on the same way after it failed, and
 
 test('a rollback that fails while it can be undone is given up: the plan is as before, and stands in nobody’s way', async () => {
   let broken = true;
+  const reasons: (string | undefined)[] = [];
   const wait = step('wait', {
-    run: async () => {
+    run: async (_, io) => {
       ledger.add('wait');
+      reasons.push(io.reason);
       if (broken) throw errors.make('TEST_REPAIR', 'it is dead');
     },
   });
   const definition = plan('move', [step('a')], { rollbackSteps: () => [step('free'), wait, final('home')] });
   await withEngine([definition, plan('other', [])], async (engine) => {
     const { plan: done } = await engine.run(asked('move'), quiet);
-    const { plan: stays } = await engine.rollback(done.id, { by }, quiet);
+    const { plan: stays } = await engine.rollback(done.id, { by, reason: 'that time' }, quiet);
     assert.deepEqual([stays.state, stays.direction, stays.problem?.code], ['done', 'forward', 'TEST_REPAIR']);
     assert.match(
       stays.problem?.remedy ?? '',
@@ -309,6 +311,7 @@ test('a rollback that fails while it can be undone is given up: the plan is as b
     const { plan: back, resumed } = await engine.rollback(done.id, { by }, quiet);
     assert.deepEqual([back.state, resumed], ['rolled-back', false]);
     assert.deepEqual(ledger.lines.slice(5), ['free', 'wait', 'home']);
+    assert.deepEqual(reasons, ['that time', undefined], 'what was said for the one counts for that one');
     assert.deepEqual(
       back.steps.map(({ direction, name, state }) => [direction, name, state]),
       [

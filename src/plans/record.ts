@@ -75,7 +75,16 @@ export function applyEvent(
       state: 'running',
       direction,
       ...(direction === plan.direction ? {} : { was: plan.state === 'running' ? 'interrupted' : plan.state }),
-      runs: [...plan.runs, { at: time, direction, by, ...reasonOf(event) }],
+      runs: [
+        ...plan.runs,
+        {
+          at: time,
+          direction,
+          by,
+          ...reasonOf(event),
+          ...(direction === plan.direction ? {} : { begins: true as const }),
+        },
+      ],
       // Of a rollback that was given up the next one begins anew.
       steps:
         event.steps === undefined

@@ -185,6 +185,8 @@ export interface PlanRun {
   /** `user@host`, or `SERVICE` for one that the service has gone on with by itself. */
   readonly by: string;
   readonly reason?: string;
+  /** It turned the plan that way; of a rollback that was given up the next one does so again. */
+  readonly begins?: true;
 }
 
 /** See `PlanRun.by`. */

@@ -117,7 +117,7 @@ export function planOutput(plan: PlanRecord): z.input<typeof planShape> {
       ...(ended === undefined ? {} : { endedAt: time(ended) }),
       notes: notes.map(({ at, text }) => ({ at: time(at), text })),
     })),
-    runs: runs.map(({ at, ...run }) => ({ at: time(at), ...run })),
+    runs: runs.map(({ at, begins: ___, ...run }) => ({ at: time(at), ...run })),
   };
 }
 
