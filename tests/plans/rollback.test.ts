@@ -146,6 +146,10 @@ test('an account that cannot be read is a reason not to go back, unless somebody
     [...new Set(back.plan.report.problems.map(({ account }: { account: string }) => account))],
     [locked],
   );
+  assert.match(
+    back.plan.report.rpo.sentence,
+    new RegExp(`of ${locked} what was written on mail-b .* stayed there`),
+  );
   await world.assertBoundTo(world.live);
 });
 

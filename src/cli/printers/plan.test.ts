@@ -80,6 +80,15 @@ test('a plan that was forced and failed: why it was begun, each step, what was n
   assert.match(text, /DIRECTORY_UNREACHABLE: it does not answer\nremedy: Start it\.\n$/);
 });
 
+test('a rollback that left something behind says what', () => {
+  const problems = [
+    { step: 'pass-back', account: 'alice', code: 'MAIL_UNREACHABLE', message: 'm', remedy: 'r' },
+  ];
+  const report = { problems, files: { json: 'j', html: '/data/reports/x.html' } };
+  const text = printPlanResult({ resumed: false, plan: plan({ state: 'rolled-back', report }) });
+  assert.match(text, /1 problem:\n.*alice +pass-back +MAIL_UNREACHABLE.*report: \/data\/reports\/x\.html/s);
+});
+
 test('gone on with, and taken back: who, when and why, in order', () => {
   const runs: Plan['runs'] = [
     { at, direction: 'forward', by: 'root@near' },

@@ -1,5 +1,7 @@
 import type { Outputs } from '../../api/index.ts';
 import { duration, table } from '../../lib/index.ts';
+import type { TakeOverReport } from '../../plans/mail/index.ts';
+import { printReportFiles, printReportProblems } from './report-parts.ts';
 
 type Plan = Outputs['plan show']['plan'];
 type Preview = Extract<Outputs['plan rollback'], { dryRun: true }>;
@@ -42,7 +44,11 @@ export function printPlanShow({ plan }: { readonly plan: Plan }): string {
 
 export function printPlanResult(output: Outputs['plan rollback']): string {
   if ('dryRun' in output) return printPlanPreview(output);
-  return `${output.resumed ? `went on with plan ${output.plan.id}\n` : ''}${printPlanShow(output)}`;
+  const { plan, resumed } = output;
+  // Only of one that has ended: it says what is left.
+  const report = plan.problem === undefined ? (plan.report as TakeOverReport | undefined) : undefined;
+  const left = report === undefined ? '' : `${printReportProblems(report)}${printReportFiles(report)}`;
+  return `${resumed ? `went on with plan ${plan.id}\n` : ''}${printPlanShow(output)}${left}`;
 }
 
 export function printPlanPreview(preview: Preview): string {

@@ -2,6 +2,7 @@ import type { Outputs } from '../../api/index.ts';
 import { counted, duration, table } from '../../lib/index.ts';
 import type { TakeOverReport } from '../../plans/mail/index.ts';
 import { printPlanPreview, printPlanShow } from './plan.ts';
+import { printReportFiles, printReportProblems } from './report-parts.ts';
 
 /** A failover or switchover that has ended, or what one would do. */
 export function printTakeOver(output: Outputs['failover']): string {
@@ -10,7 +11,7 @@ export function printTakeOver(output: Outputs['failover']): string {
   const begun = resumed ? `went on with plan ${plan.id}, which had not come to its end\n` : '';
   const report = plan.report as TakeOverReport | undefined;
   if (report === undefined || plan.state !== 'done') return `${begun}${printPlanShow({ plan })}`;
-  return `${begun}${plan.sentence}: ${plan.state}\n${figures(report)}${problems(report)}${cleanUp(report)}${files(report)}`;
+  return `${begun}${plan.sentence}: ${plan.state}\n${figures(report)}${printReportProblems(report)}${cleanUp(report)}${printReportFiles(report)}`;
 }
 
 function figures(report: TakeOverReport): string {
@@ -45,18 +46,8 @@ function outages({ clientOutages: measured }: TakeOverReport): [string, string][
   ];
 }
 
-function problems({ problems: all }: TakeOverReport): string {
-  if (all.length === 0) return '';
-  const rows = all.slice(0, 50).map(({ account, step, code, message }) => [account, step, code, message]);
-  return `${counted(all.length, 'problem')}:\n${table(['account', 'step', 'code', ''], rows)}`;
-}
-
 function cleanUp({ cleanUp: items }: TakeOverReport): string {
   return items.length === 0
     ? ''
     : `what a person must still do:\n${items.map(({ text }) => `- ${text}\n`).join('')}`;
-}
-
-function files(report: TakeOverReport): string {
-  return report.files === undefined ? '' : `report: ${report.files.html}\n`;
 }

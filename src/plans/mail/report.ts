@@ -7,6 +7,7 @@ import type { PlanRecord } from '../index.ts';
 import { type CleanUpItem, cleanUpList } from './clean-up.ts';
 import type { AccountProblem, HeldAccount, Memory, QuickCertificate, TakeOver } from './context.ts';
 import { type LostMessage, lostMessages } from './lost.ts';
+import { isMoved } from './people-moved.ts';
 import { writeReport } from './report-files.ts';
 import { failoverRpo, switchoverRpo } from './rpo.ts';
 
@@ -116,7 +117,10 @@ export async function makeReport(
     ...(parameters.at === undefined ? {} : { leftOut: await leftOut(context) }),
     held: recalled('held') ?? [],
     accounts: recalled('quick')?.accounts ?? 0,
-    certificate: { quick: recalled('quick') ?? null, deep: recalled('deep') ?? null },
+    certificate: {
+      quick: wasCompared(record, recalled) ? (recalled('quick') ?? null) : null,
+      deep: recalled('deep') ?? null,
+    },
     probe: recalled('probe') ?? null,
     restored: recalled('finished') ?? null,
     stragglers: recalled('stragglersBack') ?? recalled('stragglers') ?? null,
@@ -141,6 +145,15 @@ export async function makeReport(
     ports.log.error({ plan: record.id, err: error }, 'the report could not be written as files');
     return { ...report, notes: [...report.notes, `the report could not be written: ${messageOf(error)}`] };
   }
+}
+
+/** Where nothing could be carried back the last comparison is that of the move, and says nothing of the server that people are on now. */
+function wasCompared(
+  record: PlanRecord,
+  recalled: <K extends keyof Memory>(key: K) => Memory[K] | undefined,
+): boolean {
+  const isBack = record.state === 'rolled-back' && isMoved(record);
+  return !isBack || (recalled('carriedTail') ?? recalled('carriedBack')) !== undefined;
 }
 
 /** Made anew by a rollback; a commit, perhaps days later, keeps what the move's report said. */

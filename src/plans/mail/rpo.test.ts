@@ -61,6 +61,23 @@ test('what a rollback finds on the former server is not said of the new one', as
   assert.match((await switchoverRpo(context, taken, knowing(memory))).sentence, /^Nothing/);
 });
 
+test('what a rollback left behind is told, whatever was moved before it', async () => {
+  const taken = { ...record, state: 'rolled-back' } as unknown as PlanRecord;
+  const memory = { loss: certain, doorOpen: STARTED + 1_000, problems: [problem('pass-back', '*')] };
+  for (const rpo of [
+    await switchoverRpo(context, taken, knowing(memory)),
+    await failoverRpo(context, taken, knowing(memory), undefined),
+  ]) {
+    assert.match(
+      rpo.sentence,
+      /what was written on mail-b and could not be carried back to mail-a stayed there/,
+    );
+  }
+  const one = { ...memory, problems: [problem('carry-back', 'alice')] };
+  assert.match((await switchoverRpo(context, taken, knowing(one))).sentence, /of alice what was written/);
+  assert.match((await switchoverRpo(context, record, knowing(one))).sentence, /^Nothing/, 'given up');
+});
+
 test('an earlier state that was asked for is what is missing', async () => {
   const chosen = { lsn: 3 as never, time: STARTED - 1_000 };
   const { atMostMs, sentence } = await failoverRpo(context, record, knowing({}), chosen);

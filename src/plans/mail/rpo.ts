@@ -29,6 +29,9 @@ const NOT_WHOLE_AFTER = ['finish', 'certify', 'quick'];
 /** Of these once a rollback has compared: they speak of the former server then. */
 const NOT_WHOLE_ONCE_BACK = ['finish'];
 
+/** Of the way back: what they met stayed on the server that people were taken off. */
+const LEFT_AFTER = ['pass-back', 'carry-back', 'sweep-pass-back', 'sweep-back'];
+
 /** `chosen`: the state that was asked for, where it was not the last one. */
 export async function failoverRpo(
   context: TakeOver,
@@ -39,6 +42,7 @@ export async function failoverRpo(
   const lacks = [
     ...(await heldBack(context, record, recalled)),
     ...(await notWhole(context, record, recalled)),
+    ...leftBehind(context, record, recalled),
   ];
   const sinceOf = (first: number) => {
     const since = lacks.flatMap((lack) => lack.since ?? []);
@@ -97,6 +101,23 @@ async function notWhole(
   return [{ text, ...(first === undefined ? {} : { since: first.time }) }];
 }
 
+/** A rollback may leave behind what it was told to, or what it found too late to ask. */
+function leftBehind({ move }: TakeOver, record: PlanRecord, recalled: Recalled): readonly Lack[] {
+  if (record.state !== 'rolled-back') return [];
+  const problems = (recalled('problems') ?? []).filter(
+    ({ step, account }) => account !== '' && LEFT_AFTER.includes(step),
+  );
+  const accounts = [...new Set(problems.map(({ account }) => account))];
+  if (accounts.length === 0) return [];
+  const whose = accounts.includes('*') ? '' : `of ${named(accounts)} `;
+  return [
+    {
+      text: `${whose}what was written on ${move.to} and could not be carried back to ${move.from} stayed there`,
+      since: recalled('doorOpen') ?? record.startedAt,
+    },
+  ];
+}
+
 export async function switchoverRpo(context: TakeOver, record: PlanRecord, recalled: Recalled): Promise<Rpo> {
   const { move } = context;
   if (!isMoved(record)) return { atMostMs: 0, sentence: 'Nothing: nobody was moved.' };
@@ -111,6 +132,7 @@ export async function switchoverRpo(context: TakeOver, record: PlanRecord, recal
     });
   }
   lacks.push(...(await heldBack(context, record, recalled)), ...(await notWhole(context, record, recalled)));
+  lacks.push(...leftBehind(context, record, recalled));
   if (unswept.length > 0) {
     lacks.push({
       text: `whether mail for ${named(unswept)} reached ${move.from} late could not be looked at`,
