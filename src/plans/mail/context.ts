@@ -125,6 +125,8 @@ export interface Memory {
 /** With what `summaryOf` tells. */
 export interface CarriedTail {
   readonly at: Lsn;
+  /** Absent where nothing could be carried back. */
+  readonly accounts?: number;
 }
 
 export interface HeldAccount {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PlanRecord } from '../index.ts';
-import { begunOf } from './report.ts';
+import { begunOf, wasCompared } from './report.ts';
 
 const DAY = 86_400_000;
 const run = (at: number, direction: string) => ({ at, direction, by: 'x' });
@@ -22,4 +22,13 @@ test('a rollback begins with its own steps, which each one has anew; one that un
   assert.equal(begunOf(record('back', steps)), 3 * DAY + 1);
   assert.equal(begunOf(record('back', [])), DAY);
   assert.equal(begunOf(record('forward', [])), undefined);
+});
+
+test('where nothing could be carried back the comparison of the move is none of the rollback', () => {
+  const steps = [{ name: 'rehome', direction: 'forward', state: 'done', attempts: 1 }];
+  const back = { state: 'rolled-back', steps } as unknown as PlanRecord;
+  const compared = (carriedTail: object) =>
+    wasCompared(back, (key) => (key === 'carriedTail' ? carriedTail : undefined) as never);
+  assert.equal(compared({ at: 7 }), false);
+  assert.equal(compared({ at: 7, accounts: 2 }), true);
 });

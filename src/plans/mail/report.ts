@@ -148,12 +148,13 @@ export async function makeReport(
 }
 
 /** Where nothing could be carried back the last comparison is that of the move, and says nothing of the server that people are on now. */
-function wasCompared(
+export function wasCompared(
   record: PlanRecord,
   recalled: <K extends keyof Memory>(key: K) => Memory[K] | undefined,
 ): boolean {
   const isBack = record.state === 'rolled-back' && isMoved(record);
-  return !isBack || (recalled('carriedTail') ?? recalled('carriedBack')) !== undefined;
+  // Then it tells the moment of the journal alone.
+  return !isBack || recalled('carriedTail')?.accounts !== undefined;
 }
 
 /** Made anew by a rollback; a commit, perhaps days later, keeps what the move's report said. */
