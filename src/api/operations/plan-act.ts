@@ -39,6 +39,9 @@ export const planRollback = defineOperation({
   name: 'plan rollback',
   summary: 'Take a plan back that is done and not committed, was interrupted, or has failed.',
   input: input.extend({
+    reason: reason.describe(
+      'Why, for the record; with it what cannot be read or written back is left behind.',
+    ),
     dryRun: z.boolean().default(false).describe('Say what would be done, and change nothing.'),
   }),
   output: z.union([planResultShape, planPreviewShape]),
