@@ -15,7 +15,7 @@ import type { Adapters } from './adapters.ts';
 import { boundAccounts } from './bound-accounts.ts';
 import type { Core } from './core.ts';
 import { apiErrors } from './errors.ts';
-import { asFollowed, placeFor } from './followed.ts';
+import { asFollowed, placeFor, warmPairs } from './followed.ts';
 import { planActionsInProcess } from './plans.ts';
 
 export interface CoreParts {
@@ -295,6 +295,13 @@ export function addMissingWith(
     const control = await adapters.readControl(config);
     try {
       refuseBusy(config, control, target);
+      if (warmPairs(config, control).some((pair) => pair.target === target)) {
+        throw apiErrors.make(
+          'API_TARGET_BUSY',
+          `${target} is kept warm: what is added there, and is not on ${source}, would be taken away again`,
+          { remedy: `Restore it on ${source}, from where it reaches ${target} by itself.` },
+        );
+      }
     } finally {
       await control.close();
     }

@@ -2,7 +2,7 @@
  * Tells the failure of a whole server (it does not answer, it refuses the master user) from those of single accounts. No one
  * account decides it: so many fail in a row, and none is well in between.
  */
-import { hasCode } from '../../../lib/index.ts';
+import { hasCode, UnderstudyError } from '../../../lib/index.ts';
 import { wasAnswerToLogIn, wasBeforeLogIn } from './connection-pool.ts';
 
 /** Failures to reach the server at all. */
@@ -33,6 +33,13 @@ export function isConnectionFailure(error: unknown): boolean {
   return UNREACHABLE_BEFORE_LOGIN.some((code) => hasCode(error, code));
 }
 
+/** What stands behind every log-in does not answer (RFC 5530): so many in a row are no single accounts. */
+function isServersOwn(error: unknown): boolean {
+  return (
+    error instanceof UnderstudyError && ['UNAVAILABLE', 'SERVERBUG'].includes(String(error.details['code']))
+  );
+}
+
 export class ServerFailures {
   readonly #inARow = new Set<string>();
   #everWell = false;
@@ -47,7 +54,7 @@ export class ServerFailures {
   failed(account: string, error: unknown, accounts?: number): boolean {
     const isLogin = wasAnswerToLogIn(error) || LOGIN_FAILURES.some((code) => hasCode(error, code));
     if (!isLogin && !isConnectionFailure(error)) return false;
-    if (isLogin && this.#everWell) return false;
+    if (isLogin && this.#everWell && !isServersOwn(error)) return false;
     this.#inARow.add(account);
     const most = isLogin ? LOGIN_FAILURES_IN_A_ROW : CONNECTION_FAILURES_IN_A_ROW;
     return this.#inARow.size >= Math.min(most, accounts ?? most);

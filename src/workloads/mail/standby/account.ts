@@ -67,7 +67,7 @@ export class AccountBringUp {
     await this.#lookAgain();
     const { doveadm, pinsAtEnd } = this.#tools;
     if (pinsAtEnd.length > 0) await doveadm?.pinMailboxes(pinsAtEnd);
-    await this.#removeExtra(all, served);
+    if (!this.#isPart) await this.#removeExtra(all, served);
     await this.#subscribe(all);
   }
 
@@ -144,11 +144,11 @@ export class AccountBringUp {
   /** A mailbox that was renamed since keeps what is in it. */
   async #rename(rows: readonly MailboxRow[], served: Map<string, MailboxListing>): Promise<boolean> {
     const { connection, features } = this.#tools;
-    if (!features.pinUids) return false;
+    // What another mailbox is now stays as it is where only one is wanted.
+    if (!features.pinUids || this.#isPart) return false;
     const homes = new Set(rows.map((row) => this.#nameOf(row)));
     let renamed = false;
     for (const row of [...rows].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      if (this.#isPart && !this.#only?.has(row.id)) continue;
       const name = this.#nameOf(row);
       if (served.has(name)) continue;
       const was = [...served.values()].find(

@@ -1,6 +1,6 @@
 /**
  * Puts messages of the replica that another server lacks into a mailbox there, and touches nothing else: what is there stays, also where
- * people work. Where the mailbox is gone, or has the UIDVALIDITY that it had, they get their UIDs as far as those can still be given.
+ * people work. They get new UIDs: which ones that server has given since, the replica does not know.
  */
 import { hash as digest } from 'node:crypto';
 import {
@@ -14,14 +14,10 @@ import type { MailboxId } from '../../../journal/index.ts';
 import { mailErrors } from '../errors.ts';
 import { type ImapConnection, rangesOfUids, splitRanges } from '../imap/index.ts';
 import {
-  asideName,
   chooseTarget,
-  highestUidNext,
   type MailboxRestore,
   nameIn,
-  type Pins,
   pick,
-  pinsOf,
   planMessages,
   plannedOutcome,
   restoreMailbox,
@@ -65,15 +61,14 @@ export async function addMissing(
   try {
     return await withAccountLock(vault, `${target}\0${account}`, () =>
       server.pool.use(account, async (connection) => {
-        const pins = connection.has('UIDPLUS') && connection.has('MOVE') ? pinsOf(server.doveadm) : undefined;
-        const job = await jobOf(vault, connection, { request, wanted, pins });
+        const job = await jobOf(vault, connection, request, wanted);
         const { plan } = job;
         const bytesTotal = plan.missing.reduce((sum, { size }) => sum + size, 0);
         const done = { messages: 0, bytes: 0 };
-        let outcome = plannedOutcome(job, pins !== undefined, request.mailbox);
+        let outcome = plannedOutcome(job, false, request.mailbox);
         let problems: Problem[] = [];
         if (!request.dryRun && (plan.missing.length > 0 || job.target.kind !== 'existing')) {
-          const { uidsKept } = await restoreMailbox({ vault, connection, pins }, job, (messages, bytes) => {
+          await restoreMailbox({ vault, connection, pins: undefined }, job, (messages, bytes) => {
             done.messages += messages;
             done.bytes += bytes;
             const elapsedMs = clock.monotonicMs() - began;
@@ -95,13 +90,7 @@ export async function addMissing(
           });
           const proved = await prove(connection, job);
           problems = proved.problems;
-          const isSame = proved.uidValidity === job.wanted.uidValidity && nameIn(job) === job.wanted.name;
-          outcome = {
-            ...outcome,
-            uidValidity: proved.uidValidity,
-            uidsKept: isSame ? uidsKept : 0,
-            identityKept: isSame && uidsKept === plan.missing.length,
-          };
+          outcome = { ...outcome, uidValidity: proved.uidValidity, identityKept: false };
         }
         const { messagesRestored, bytesRestored } = outcome;
         return {
@@ -125,23 +114,19 @@ export async function addMissing(
 async function jobOf(
   { catalog }: Vault,
   connection: ImapConnection,
-  { request, wanted, pins }: { request: AddMissingRequest; wanted: Wanted; pins: Pins | undefined },
+  request: AddMissingRequest,
+  wanted: Wanted,
 ): Promise<MailboxRestore> {
   const { account, mailbox } = request;
   const row = requireMailbox(catalog, account, mailbox, wanted.at);
   const rules = await namesFor(connection);
-  const onTarget = {
-    ...row,
-    name: nameOnTarget(row, rules),
-    delimiter: rules.separator,
-    uidNext: highestUidNext(catalog, row),
-  };
+  const asThen = { ...row, name: nameOnTarget(row, rules), delimiter: rules.separator };
   const current = (await connection.listMailboxes()).flatMap(({ name, status }): MailboxRow[] =>
     status === undefined
       ? []
       : [
           {
-            ...onTarget,
+            ...asThen,
             id: OF_THE_TARGET,
             name: name.toUpperCase() === 'INBOX' ? 'INBOX' : name,
             uidValidity: status.uidValidity ?? 0,
@@ -149,19 +134,21 @@ async function jobOf(
           },
         ],
   );
-  const beside = asideName(onTarget.name, rules.separator, rules.prefix);
-  const leftAside = request.into === undefined && current.some(({ name }) => name === beside);
+  // Renamed since: it is there under its present name.
+  const now = nameOnTarget(catalog.mailboxById(row.id) ?? row, rules);
+  const isThere = current.some(({ name, uidValidity }) => name === now && uidValidity === row.uidValidity);
+  const onTarget = isThere ? { ...asThen, name: now } : asThen;
   const into =
     request.into === undefined
       ? {}
       : { into: nameOnTarget({ name: inboxOr(request.into), delimiter: row.delimiter }, rules) };
-  const target = chooseTarget(onTarget, current, { canPin: pins !== undefined, leftAside, ...into });
-  const sameUids = target.kind === 'resumed' || (target.kind === 'existing' && target.sameIdentity);
+  const target = chooseTarget(onTarget, current, { canPin: false, ...into });
+  const sameUids = target.kind === 'existing' && target.sameIdentity;
   const messages = [...pick(catalog.iterateMessages(row.id, wanted.at), wanted)];
   const there =
     target.kind === 'created' ? [] : await heldOf(connection, target.mailbox.name, messages, { sameUids });
   const plan = planMessages(messages, there, sameUids);
-  return { account, wanted: onTarget, target, plan, leftAside, prefix: rules.prefix };
+  return { account, wanted: onTarget, target, plan, leftAside: false, prefix: rules.prefix };
 }
 
 function inboxOr(name: string): string {
@@ -197,6 +184,7 @@ async function heldOf(
       else unread.push(uid);
     },
   );
+  if (unread.length === 0) return found;
   const bodies = new Map(messages.map(({ hash, bodyLsn }) => [Buffer.from(hash).toString('hex'), bodyLsn]));
   for (const part of splitRanges(rangesOfUids(unread), BODIES_AT_ONCE)) {
     await connection.fetch(part, { body: true }, ({ uid, body }) => {
